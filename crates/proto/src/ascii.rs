@@ -1,20 +1,20 @@
-//! The translation of the ASCII type (RFC 959 §3.1.1.1), streaming, right across chunk borders.
+//! Streaming translation of the ASCII type (RFC 959 §3.1.1.1), independent of chunk borders.
 
 use std::mem;
 
 use memchr::memchr_iter;
 
-/// So many line ends within [`BLOCK`] bytes are too dense to be searched for one by one: to go
-/// through all bytes is quicker then.
+/// This many line ends within [`BLOCK`] bytes are too dense to search for one by one: it is then
+/// quicker to go through all bytes.
 const DENSE: usize = 32;
 
-/// Bytes that are gone through at once, where line ends are dense.
+/// Size of a block of bytes that is translated at once where line ends are dense.
 const BLOCK: usize = 256;
 
-/// Translates file bytes to the `TYPE A` form of the wire: a LF becomes CRLF unless a CR is already
-/// before it.
+/// Translates file bytes to the `TYPE A` form of the wire: LF becomes CRLF, unless there is already
+/// a CR before it.
 ///
-/// One value serves one transfer; chunks may be cut anywhere, also between CR and LF.
+/// One value serves one transfer; chunks may be cut anywhere, even between CR and LF.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ pub struct AsciiSender {
 }
 
 impl AsciiSender {
-    /// Appends the wire form of `input` to `out`: at most twice its length.
+    /// Appends the wire form of `input` to `out`, which is at most twice as long.
     pub fn translate(&mut self, input: &[u8], out: &mut Vec<u8>) {
         out.reserve(input.len());
         let mut rest = input;
@@ -45,14 +45,14 @@ impl AsciiSender {
         }
     }
 
-    /// Translates line by line up to where they are dense; gives back the rest.
+    /// Translates line by line until line ends are dense; returns the rest.
     fn search<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         if input.starts_with(b"\n") && !self.after_cr {
             out.push(b'\r');
         }
         let (mut copied, mut density) = (0, Density::default());
         for lf in memchr_iter(b'\n', input) {
-            // The first byte has had its CR above.
+            // The CR before the first byte was handled above.
             if lf > 0 && input[lf - 1] != b'\r' {
                 out.extend_from_slice(&input[copied..lf]);
                 out.push(b'\r');
@@ -73,8 +73,8 @@ impl AsciiSender {
 
 /// Translates the `TYPE A` form of the wire to file bytes: CRLF becomes LF, a lone CR stays.
 ///
-/// One value serves one transfer; chunks may be cut anywhere, also between CR and LF. At the end
-/// of the stream call [`finish`](Self::finish).
+/// One value serves one transfer; chunks may be cut anywhere, even between CR and LF. Call
+/// [`finish`](Self::finish) at the end of the stream.
 ///
 /// # Examples
 ///
@@ -93,8 +93,8 @@ pub struct AsciiReceiver {
 }
 
 impl AsciiReceiver {
-    /// Appends the file form of `input` to `out`; a CR at the end waits for what follows. Adds at
-    /// most the length of `input` and the one CR held back before.
+    /// Appends the file form of `input` to `out`; a CR at the end is held back until the next
+    /// chunk. This adds at most the length of `input` plus a CR that was held back before.
     pub fn translate(&mut self, input: &[u8], out: &mut Vec<u8>) {
         out.reserve(input.len() + 1);
         let mut rest = input;
@@ -107,7 +107,7 @@ impl AsciiReceiver {
         }
     }
 
-    /// Translates CR by CR up to where they are dense; gives back the rest.
+    /// Translates CR by CR until they are dense; returns the rest.
     fn search<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         if mem::take(&mut self.pending_cr) && !input.starts_with(b"\n") {
             out.push(b'\r');
@@ -129,7 +129,7 @@ impl AsciiReceiver {
         &[]
     }
 
-    /// Appends a CR still held back; call once at the end of the stream.
+    /// Appends a CR that is still held back; to be called once at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if mem::take(&mut self.pending_cr) {
             out.push(b'\r');
@@ -137,7 +137,7 @@ impl AsciiReceiver {
     }
 }
 
-/// How many line ends there were lately.
+/// Counts recent line ends.
 #[derive(Default)]
 struct Density {
     count: usize,
@@ -146,7 +146,7 @@ struct Density {
 }
 
 impl Density {
-    /// Whether many were close together, with the one that was found `at`.
+    /// Counts a line end found `at` this offset. Returns whether many were close together.
     fn is_high(&mut self, at: usize) -> bool {
         self.count += 1;
         if self.count < DENSE {
@@ -158,9 +158,9 @@ impl Density {
     }
 }
 
-/// Translates `input` byte by byte as long as `mark` is dense in it; gives back the rest. `step`
-/// says of each byte whether a CR goes before it, and whether it stays itself. Nothing depends on
-/// a branch: where line ends are dense, it would often be predicted wrongly.
+/// Translates `input` byte by byte while `mark` is dense in it; returns the rest. For each byte,
+/// `step` says whether a CR goes before it, and whether the byte itself is kept. There are no
+/// branches, which would often be mispredicted where line ends are dense.
 fn translate_dense<'a>(
     mark: u8,
     input: &'a [u8],
@@ -232,7 +232,8 @@ mod tests {
         check("a\r\r\n", "a\r\r\n", "a\r\n");
     }
 
-    /// How many bytes of `input` are translated line end by line end, as sent and as received.
+    /// Returns how many bytes of `input` are translated line end by line end, when sent and when
+    /// received.
     fn searched(input: &[u8]) -> (usize, usize) {
         let mut out = Vec::new();
         let (mut sender, mut receiver) = (AsciiSender::default(), AsciiReceiver::default());
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(receive(&[b"a\r\r\nb"]), b"a\r\nb");
     }
 
-    /// What a sender makes of all of `file`.
+    /// Translates all of `file` as a sender should.
     fn sent_naively(file: &[u8]) -> Vec<u8> {
         let before = [0].iter().chain(file);
         let pairs = before.zip(file).flat_map(|pair| match pair {
@@ -277,7 +278,7 @@ mod tests {
         pairs.collect()
     }
 
-    /// What a receiver makes of all of `wire`.
+    /// Translates all of `wire` as a receiver should.
     fn received_naively(wire: &[u8]) -> Vec<u8> {
         let after = wire.iter().skip(1).chain(&[0]);
         let pairs = wire.iter().zip(after);
@@ -285,7 +286,7 @@ mod tests {
         stays.map(|(&byte, _)| byte).collect()
     }
 
-    /// Text in which line ends are now dense, now rare.
+    /// Text in which line ends are dense in some parts and rare in others.
     fn uneven_text() -> impl Strategy<Value = Vec<u8>> {
         let dense = prop::collection::vec(prop::sample::select(b"\r\n\r\nx".to_vec()), 0..700);
         let rare =

@@ -1,12 +1,12 @@
-//! Numbers to ASCII digits and back, without the formatting machinery: a listing of 100,000 lines
-//! writes a million of them.
+//! Converts numbers to ASCII digits and back without the formatting machinery: a listing of 100,000
+//! lines contains a million of them.
 
 /// Appends `value` in decimal.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, value: u64) {
     push_decimal_right(out, value, 0);
 }
 
-/// Appends `value` in decimal, right-aligned in `width` columns; a longer number is kept whole.
+/// Appends `value` in decimal, right-aligned in `width` columns; a longer number is not cut.
 pub(crate) fn push_decimal_right(out: &mut Vec<u8>, mut value: u64, width: usize) {
     // u64::MAX has 20 digits.
     let mut digits = [0; 20];
@@ -29,8 +29,8 @@ pub(crate) fn push_two_digits(out: &mut Vec<u8>, value: u8) {
     out.extend_from_slice(&[b'0' + value / 10 % 10, b'0' + value % 10]);
 }
 
-/// Appends a year as four digits. RFC 3659 §2.3 has room for no more, so years before 0 and after
-/// 9999 become those.
+/// Appends a year as four digits. RFC 3659 §2.3 has room for no more, so earlier years become 0,
+/// and later ones 9999.
 pub(crate) fn push_year(out: &mut Vec<u8>, year: i64) {
     let year = year.clamp(0, 9999);
     push_two_digits(out, (year / 100) as u8);
@@ -53,7 +53,7 @@ pub(crate) fn push_hex(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends the permission bits of a mode as four octal digits: some clients take the last three or
-/// four, and fail where there are fewer or more.
+/// four digits, and fail if there are fewer or more.
 pub(crate) fn push_mode(out: &mut Vec<u8>, mode: u32) {
     out.extend([9, 6, 3, 0].map(|shift| b'0' + (mode >> shift & 7) as u8));
 }
@@ -63,7 +63,7 @@ pub(crate) fn push_blanks(out: &mut Vec<u8>, count: usize) {
     out.resize(out.len() + count, b' ');
 }
 
-/// The number `text` spells: one or more decimal digits and nothing else, at most `u64::MAX`.
+/// Parses a number of one or more decimal digits and nothing else, at most `u64::MAX`.
 pub(crate) fn parse_decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Name encodings: wire bytes to disk bytes and back.
+//! Name encodings: converts names from wire bytes to disk bytes and back.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use thiserror::Error;
 
 /// The encoding of path names on the control connection (pyftpdlib: `encoding`).
 ///
-/// Inside the server names are disk bytes: UTF-8 where a name has characters at all. The wire is
-/// decoded before a path is split, because the second byte of a character may be a slash or a
-/// backslash, and strictly, without a replacement character.
+/// Inside the server, names are disk bytes, normally UTF-8. The wire form is decoded before a path
+/// is split, because the second byte of a character may be a slash or a backslash; and it is
+/// decoded strictly, without a replacement character.
 ///
-/// What a disk name holds that has no form on the wire, bytes that are not UTF-8, characters the
-/// encoding lacks or gives back differently, CR, LF and NUL, is sent as `=xHH` per byte, with two
-/// upper-case hexadecimal digits, and accepted back. `HH` is only ever 00, 0A, 0D, 3D or 80 to FF,
-/// so that no escape spells a slash or a dot; any other `=xHH` stands for itself. A literal one
-/// that would be taken for an escape has its `=` escaped: `=x3DxHH`. pyftpdlib sends such bytes
-/// raw, and cannot be told a name with a line feed in it.
+/// Parts of a disk name that have no form on the wire are sent as `=xHH` per byte, with two
+/// upper-case hexadecimal digits, and accepted in this form: bytes that are not UTF-8, characters
+/// that the encoding lacks or does not give back unchanged, CR, LF and NUL. `HH` is only ever 00,
+/// 0A, 0D, 3D or 80 to FF, so that no escape spells a slash or a dot; any other `=xHH` stands for
+/// itself. A literal one that would be taken for an escape has its `=` escaped: `=x3DxHH`.
+/// pyftpdlib sends such bytes raw, and cannot accept a name that contains a line feed.
 ///
 /// # Examples
 ///
@@ -34,15 +34,16 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NameEncoding(&'static Encoding);
 
-/// Why a label gives no name encoding.
+/// Why a label names no usable encoding.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EncodingError {
-    /// No such label.
+    /// The label is unknown.
     #[error("unknown encoding {0:?}")]
     Unknown(String),
-    /// UTF-16, whose bytes hold NULs and line ends; ISO-2022-JP, which has states; or one that no
-    /// name is written in (`replacement`, `x-user-defined`).
+    /// The encoding cannot carry names: UTF-16, whose bytes include NULs and line ends,
+    /// ISO-2022-JP, which has states, or one in which no names are written (`replacement`,
+    /// `x-user-defined`).
     #[error("encoding {0:?} cannot be used for path names")]
     Unsuitable(String),
 }
@@ -56,16 +57,16 @@ impl NameEncoding {
     /// UTF-8, the default.
     pub const UTF_8: Self = Self(encoding_rs::UTF_8);
 
-    /// The encoding of a label of the WHATWG Encoding Standard, in any case: `utf-8`, `latin1`,
-    /// `shift_jis`, …; also as Python has it, for whoever comes from pyftpdlib: `utf_8`, `latin-1`,
-    /// ….
+    /// Looks up an encoding by its label in the WHATWG Encoding Standard, in any case: `utf-8`,
+    /// `latin1`, `shift_jis`, …. Python's spellings `utf_8`, `latin-1`, … are accepted, too, for
+    /// users of pyftpdlib.
     ///
     /// # Errors
     ///
     /// [`EncodingError::Unknown`] for a label not in the standard, [`EncodingError::Unsuitable`]
     /// for an encoding that cannot carry path names.
     pub fn for_label(label: &str) -> Result<Self, EncodingError> {
-        // Python does not tell hyphens from underscores, and has them where the standard has none.
+        // Python treats hyphens and underscores alike, and has some where the standard has none.
         let encoding = Encoding::for_label(label.as_bytes())
             .or_else(|| Encoding::for_label(label.replace('_', "-").as_bytes()))
             .or_else(|| Encoding::for_label(label.replace(['_', '-'], "").as_bytes()))
@@ -76,12 +77,13 @@ impl NameEncoding {
         Ok(Self(encoding))
     }
 
-    /// The standard's name of it.
+    /// Its name in the standard.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// Decodes a name from the wire to disk bytes, escapes resolved. Borrows where nothing changes.
+    /// Decodes a name from the wire to disk bytes, with escapes resolved. Borrows if nothing
+    /// changes.
     ///
     /// # Errors
     ///
@@ -97,7 +99,8 @@ impl NameEncoding {
         })
     }
 
-    /// Decodes text from the wire that is no name (user names, passwords): nothing is an escape.
+    /// Decodes text from the wire that is no name, such as a user name or a password: it has no
+    /// escapes.
     ///
     /// # Errors
     ///
@@ -108,8 +111,8 @@ impl NameEncoding {
             .ok_or(UndecodableName)
     }
 
-    /// Appends the wire form of a disk name. Whatever the bytes, [`decode_name`](Self::decode_name)
-    /// gives them back, and no CR, LF or NUL is among them.
+    /// Appends the wire form of a disk name. [`decode_name`](Self::decode_name) gives any bytes
+    /// back unchanged, and the wire form never contains CR, LF or NUL.
     pub fn encode_name(self, disk: &[u8], out: &mut Vec<u8>) {
         let is_plain = !has_special(disk)
             && if self == Self::UTF_8 {
@@ -138,8 +141,8 @@ impl NameEncoding {
         }
     }
 
-    /// Appends a character beyond ASCII, escaped unless the encoding gives it back: some have
-    /// two spellings for a character, or one for two.
+    /// Appends a character beyond ASCII. It is escaped unless it survives a round trip: some
+    /// encodings have two spellings for a character, or one for two.
     fn encode_character(self, character: char, out: &mut Vec<u8>) {
         // The longest form of a character is four bytes; encoding_rs asks for room for more.
         let (mut utf8, mut wire, mut back) = ([0; 4], [0; 16], [0; 32]);
@@ -164,8 +167,8 @@ impl NameEncoding {
     }
 }
 
-/// Whether `text` holds a byte that is escaped, or may have to be. Every byte is looked at, which
-/// is quicker for names than to stop at the first: the compiler does several at once.
+/// Whether `text` holds a byte that is escaped, or may have to be. It looks at every byte, which is
+/// quicker for names than stopping early: the compiler vectorises it.
 fn has_special(text: &[u8]) -> bool {
     text.iter().fold(false, |found, byte| {
         found | matches!(byte, b'\0' | b'\r' | b'\n' | b'=')
@@ -181,7 +184,7 @@ fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The byte that the escape at the beginning of `text` stands for.
+/// Returns the byte that an escape at the beginning of `text` stands for.
 fn parse_escape(text: &[u8]) -> Option<u8> {
     let &[b'=', b'x', high, low, ..] = text else {
         return None;
@@ -191,12 +194,12 @@ fn parse_escape(text: &[u8]) -> Option<u8> {
     matches!(byte, b'\0' | b'\n' | b'\r' | b'=' | 0x80..).then_some(byte)
 }
 
-/// Where the first escape in `text` begins.
+/// Returns where the first escape in `text` begins.
 fn first_escape(text: &[u8]) -> Option<usize> {
     memchr_iter(b'=', text).find(|&at| parse_escape(&text[at..]).is_some())
 }
 
-/// `text` with its escapes resolved, the first of which begins at `first`.
+/// Returns `text` with its escapes resolved; the first one begins at `first`.
 fn resolve_escapes(text: &[u8], first: usize) -> Vec<u8> {
     let mut disk = text[..first].to_vec();
     let mut rest = &text[first..];

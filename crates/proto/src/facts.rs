@@ -3,20 +3,20 @@
 use crate::digits::{push_decimal, push_hex, push_mode};
 use crate::{FileKind, Metadata, Perm, Perms, Zone};
 
-/// A fact this server knows. The order here is the order on the wire.
+/// A fact that this server knows, in the order on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Fact {
     /// `type`: what the entry is.
     Type,
-    /// `perm`: what this user may do with it.
+    /// `perm`: what this user may do with the entry.
     Perm,
-    /// `size`: bytes; directories have none.
+    /// `size`: in bytes; directories have none.
     Size,
     /// `modify`: modification time.
     Modify,
-    /// `unique`: the same for two names of one file, and for no other file.
+    /// `unique`: the same for all names of one file, and different for any other file.
     Unique,
     /// `unix.mode`: permission bits in octal.
     UnixMode,
@@ -38,7 +38,8 @@ impl Fact {
         Self::UnixGid,
     ];
 
-    /// Lower case, though case does not matter (RFC 3659 §7.5): several clients compare bytes.
+    /// The name on the wire. It is in lower case, though case does not matter (RFC 3659 §7.5):
+    /// several clients compare bytes.
     const fn name(self) -> &'static str {
         match self {
             Self::Type => "type",
@@ -59,7 +60,7 @@ impl Fact {
 
 /// The facts chosen by `OPTS MLST` (RFC 3659 §7.9).
 ///
-/// The default is pyftpdlib's, type, perm, size, modify and unique, and `unix.mode`, which
+/// The default is pyftpdlib's (type, perm, size, modify and unique) plus `unix.mode`, which
 /// FileZilla shows and would spend a round trip to ask for.
 ///
 /// # Examples
@@ -74,10 +75,10 @@ impl Fact {
 pub struct FactSet(u8);
 
 impl FactSet {
-    /// Parses the list of `OPTS MLST`, `type;size;`, in any case and order.
+    /// Parses the list of `OPTS MLST`, such as `type;size;`, in any case and order.
     ///
-    /// Unknown facts are dropped, as RFC 3659 §7.9 wants; so an empty list, or one of unknown
-    /// facts only, gives the empty set, and listings of bare names.
+    /// Unknown facts are dropped, as RFC 3659 §7.9 requires; so a list that is empty, or has only
+    /// unknown facts, gives the empty set, and listings of bare names.
     pub fn parse(arg: &[u8]) -> Self {
         let bits = arg.split(|&byte| byte == b';').filter_map(|name| {
             let name = name.trim_ascii();
@@ -88,12 +89,12 @@ impl FactSet {
         Self(bits.fold(0, |set, fact| set | fact.bit()))
     }
 
-    /// Whether it holds `fact`.
+    /// Whether the set contains `fact`.
     pub const fn contains(self, fact: Fact) -> bool {
         self.0 & fact.bit() != 0
     }
 
-    /// All facts, the chosen ones with a star, for the line of `FEAT` (RFC 3659 §7.8):
+    /// Formats all facts for the line of `FEAT`, the chosen ones with a star (RFC 3659 §7.8):
     /// `type*;perm*;size*;modify*;unique*;unix.mode*;unix.uid;unix.gid;`.
     pub fn format_feat(self) -> String {
         let mut text = String::new();
@@ -104,7 +105,7 @@ impl FactSet {
         text
     }
 
-    /// The chosen facts, for the reply to `OPTS MLST`: `type;size;`, or empty.
+    /// Formats the chosen facts for the reply to `OPTS MLST`: `type;size;`, or empty.
     pub fn format_chosen(self) -> String {
         let mut text = String::new();
         for fact in Fact::ALL.into_iter().filter(|&fact| self.contains(fact)) {
@@ -121,13 +122,13 @@ impl Default for FactSet {
     }
 }
 
-/// What a user may do with an entry, for the `perm` fact. Where permissions do not depend on the
-/// path, both are the same: `perms.into()`.
+/// What a user may do with an entry, for the `perm` fact. If permissions do not depend on the path,
+/// use `perms.into()`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct EntryPerms {
-    /// With the entry itself: read it, enter it, delete it.
+    /// Permissions on the entry itself: to read, enter or delete it.
     pub own: Perms,
-    /// Of a directory, with what is in it, or to be: store there, make directories, delete.
+    /// Permissions on the entries of a directory: to store, make directories or delete there.
     pub inside: Perms,
 }
 
@@ -140,20 +141,20 @@ impl From<Perms> for EntryPerms {
     }
 }
 
-/// Appends the facts of one entry, `type=file;size=5;…; `, with the blank before the name, which
-/// is the caller's to add.
+/// Appends the facts of one entry, `type=file;size=5;…; `, up to and including the blank before the
+/// name. The name itself is the caller's to add.
 ///
-/// `perms` are the user's. For a symbolic link give the target's metadata where it
-/// can be had.
+/// `perms` are the user's permissions. For a symbolic link, `metadata` should be that of its
+/// target, if available.
 ///
-/// - `type`: `file`, `dir`; `OS.unix=slink:` for a link given as such, which
-///   FileZilla understands; `OS.unix=other` for a FIFO, socket or device, where pyftpdlib says
-///   `file`, so that a client that mirrors a tree leaves it alone.
-/// - `perm`: by the user's permissions, as in pyftpdlib, and not the mode bits. Of a file `adfrw`;
-///   of a directory `cdeflmp`, where `c` is the right to store, and `p` the right to delete; of any
-///   other entry `df`.
-/// - `size`: not of directories, to which RFC 3659 §7.5.7 does not apply it; pyftpdlib gives it.
-/// - `modify`: in `zone`. RFC 3659 §2.3 wants GMT; `use_gmt_times` may be off.
+/// - `type`: `file`, `dir`; `OS.unix=slink:` for a link that is passed as such, which FileZilla
+///   understands; `OS.unix=other` for a FIFO, socket or device, so that a client that mirrors a
+///   tree leaves it alone. pyftpdlib says `file` for these.
+/// - `perm`: by the user's permissions, as in pyftpdlib, and not by the mode bits. `adfrw` for a
+///   file; `cdeflmp` for a directory, where `c` is the right to store, and `p` the right to delete;
+///   `df` for any other entry.
+/// - `size`: omitted for directories, to which RFC 3659 §7.5.7 does not apply it; pyftpdlib has it.
+/// - `modify`: in `zone`. RFC 3659 §2.3 requires GMT; `use_gmt_times` may be off.
 /// - `unique`: device and inode in hexadecimal with a `g` between them.
 /// - `unix.mode`: four octal digits, as in `0644`.
 pub fn format_facts(
@@ -207,7 +208,7 @@ const DIRECTORY_LETTERS: [(u8, Perm); 7] = [
 ];
 const OTHER_LETTERS: [(u8, Perm); 2] = [(b'd', Perm::Delete), (b'f', Perm::Rename)];
 
-/// The letters of a directory that are about what is in it.
+/// The letters of a directory that concern its entries.
 const INSIDE: [u8; 3] = [b'c', b'm', b'p'];
 
 fn push_perm(out: &mut Vec<u8>, perms: EntryPerms, kind: FileKind) {

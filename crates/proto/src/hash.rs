@@ -1,8 +1,8 @@
 //! The algorithms of `HASH` and its relatives.
 
-/// How a file's hash is computed.
+/// An algorithm for digests of files.
 ///
-/// The enum is complete: a digest must not be by another algorithm than its name says.
+/// The enum is complete: a driver must implement every algorithm under its own name.
 ///
 /// # Examples
 ///
@@ -13,7 +13,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum HashAlgorithm {
-    /// `SHA-256`, chosen until `OPTS HASH` chooses another.
+    /// `SHA-256`, the default until `OPTS HASH` chooses another.
     #[default]
     Sha256,
     /// `SHA-512`
@@ -27,7 +27,7 @@ pub enum HashAlgorithm {
 }
 
 impl HashAlgorithm {
-    /// All of them, the strongest that is common first.
+    /// All algorithms, beginning with the strongest one in common use.
     pub const ALL: [Self; 5] = [
         Self::Sha256,
         Self::Sha512,
@@ -36,7 +36,7 @@ impl HashAlgorithm {
         Self::Crc32,
     ];
 
-    /// Its name, as in the registry that draft-bryan-ftpext-hash takes them from.
+    /// Its name in the registry that draft-bryan-ftpext-hash uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "SHA-256",
@@ -47,13 +47,13 @@ impl HashAlgorithm {
         }
     }
 
-    /// The algorithm of a name, in any case.
+    /// Looks up an algorithm by its name, in any case.
     pub fn parse(name: &[u8]) -> Option<Self> {
         let is_named = |algorithm: &Self| name.eq_ignore_ascii_case(algorithm.name().as_bytes());
         Self::ALL.into_iter().find(is_named)
     }
 
-    /// All names, with a star at this one, for the line of `FEAT`:
+    /// Formats all names for the line of `FEAT`, with a star at this one:
     /// `SHA-256*;SHA-512;SHA-1;MD5;CRC32`.
     pub fn format_feat(self) -> String {
         let star = |algorithm| if algorithm == self { "*" } else { "" };
@@ -62,7 +62,7 @@ impl HashAlgorithm {
             .join(";")
     }
 
-    /// All names.
+    /// Joins all names by a separator.
     pub(crate) fn names(separator: &str) -> String {
         Self::ALL.map(Self::name).join(separator)
     }

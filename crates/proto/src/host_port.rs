@@ -1,4 +1,4 @@
-//! The address forms of `PORT`, `EPRT`, and the replies 227 and 229.
+//! The forms of addresses in `PORT`, `EPRT` and the replies 227 and 229.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::digits::parse_decimal;
 
-/// The argument of `PORT` is not six decimal octets.
+/// An argument of `PORT` that is not six decimal octets.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("invalid host-port")]
 pub struct HostPortError;
@@ -16,25 +16,26 @@ pub struct HostPortError;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EprtError {
-    /// Not `<d>protocol<d>address<d>port<d>`.
+    /// The argument is not of the form `<d>protocol<d>address<d>port<d>`.
     #[error("invalid extended host-port")]
     Syntax,
-    /// The address is not of the protocol; so only a session that has this one need look at it.
+    /// The address does not belong to the protocol; this matters only to sessions over that
+    /// protocol.
     #[error("not an address of the network protocol")]
     Address {
-        /// Whether the protocol is 2 (IPv6); else 1 (IPv4).
+        /// Whether the protocol is 2 (IPv6) rather than 1 (IPv4).
         is_ipv6: bool,
     },
-    /// A network protocol other than 1 (IPv4) and 2 (IPv6).
+    /// The network protocol is neither 1 (IPv4) nor 2 (IPv6).
     #[error("network protocol not supported")]
     Protocol,
 }
 
-/// Parses the argument of `PORT` into the address the client listens on.
+/// Parses the argument of `PORT` into the address where the client listens.
 ///
 /// `arg` is the text after `PORT SP`: four address octets, then two port octets, most significant
-/// first, in decimal of at most three digits, separated by commas (RFC 959 §4.1.2). Whether that
-/// address may be used is the session's decision.
+/// first, in decimal of at most three digits, separated by commas (RFC 959 §4.1.2). The session
+/// decides whether the address may be used.
 ///
 /// # Errors
 ///
@@ -76,17 +77,16 @@ pub fn format_host_port(addr: SocketAddrV4) -> String {
     format!("{a},{b},{c},{d},{high},{low}")
 }
 
-/// Parses the argument of `EPRT` into the address the client listens on.
+/// Parses the argument of `EPRT` into the address where the client listens.
 ///
 /// `arg` is `<d>1<d>192.0.2.7<d>1025<d>` or `<d>2<d>2001:db8::7<d>1025<d>`, where `<d>` is any one
-/// printable ASCII character, usually `|` (RFC 2428 §2). An IPv4 address in IPv6 clothes stays as
-/// it is. Whether the address may be used is the session's decision.
+/// printable ASCII character, usually `|` (RFC 2428 §2). An IPv4-mapped IPv6 address is kept as it
+/// is. The session decides whether the address may be used.
 ///
 /// # Errors
 ///
-/// [`EprtError::Protocol`] where the protocol is a number other than 1 and 2,
-/// [`EprtError::Address`] where only the address is wrong,
-/// [`EprtError::Syntax`] for anything else that is wrong.
+/// [`EprtError::Protocol`] if the protocol is a number other than 1 and 2, [`EprtError::Address`]
+/// if only the address is wrong, [`EprtError::Syntax`] for any other mistake.
 ///
 /// # Examples
 ///

@@ -1,12 +1,12 @@
 //! The FTP wire format: command lines in, replies out. No sockets, no files, no clock.
 //!
-//! What comes from the client goes through [`LineDecoder`], which finds lines in a byte stream,
-//! [`CommandLine`], which finds the verb, and [`Command`], which parses the argument. What goes to
-//! the client is a [`Reply`], or is appended to a buffer by [`format_list_line`],
-//! [`format_facts`] and [`AsciiSender`]. In between, names are disk bytes in a [`VirtualPath`];
-//! [`NameEncoding`] leads from the wire to there and back.
+//! Input from the client goes through [`LineDecoder`], which finds lines in a byte stream,
+//! [`CommandLine`], which finds the verb, and [`Command`], which parses the argument. Output to the
+//! client is a [`Reply`], or is appended to a buffer by [`format_list_line`], [`format_facts`] and
+//! [`AsciiSender`]. In between, names are disk bytes in a [`VirtualPath`]; [`NameEncoding`]
+//! converts them from the wire and back.
 //!
-//! The crate does no input and no output, and whatever bytes it is given, it does not panic.
+//! The crate does no input and no output, and does not panic, whatever bytes it is given.
 //!
 //! Defined by [RFC 959], [RFC 2389] (features), [RFC 2428] (IPv6), [RFC 3659] (extensions) and
 //! [RFC 854] (Telnet).

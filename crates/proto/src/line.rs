@@ -1,40 +1,42 @@
-//! Control-connection bytes to command lines.
+//! Splits the bytes of the control connection into command lines.
 
 use memchr::{memchr, memchr3};
 
-/// Longest command line accepted, in bytes, without its line ending and Telnet sequences.
+/// Length of the longest command line accepted, in bytes, without its line ending and Telnet
+/// sequences.
 pub const MAX_LINE: usize = 2048;
 
 /// What [`LineDecoder::next`] found.
 ///
-/// The enum is complete: there is nothing else to be said of a line.
+/// The enum is complete: a line is either complete or too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Line<'a> {
-    /// A whole line, without its CRLF or LF, Telnet sequences and stray bytes of them at its start.
+    /// A whole line, without its CRLF or LF, Telnet sequences, and stray bytes of those at its
+    /// start.
     Complete(&'a [u8]),
-    /// A line grew past [`MAX_LINE`]. Reported once, as soon as it is known; the rest of the line
-    /// is discarded without being stored.
+    /// A line longer than [`MAX_LINE`]. It is reported once, as soon as it is known; the rest of
+    /// the line is discarded without being stored.
     TooLong,
 }
 
-/// Splits a byte stream into command lines and takes the Telnet sequences out of it.
+/// Splits a byte stream into command lines and removes the Telnet sequences.
 ///
 /// CRLF ends a line, and so does a bare LF: some clients send nothing else, and pyftpdlib leaves
-/// them waiting. A lone CR does not end a line. Of CR NUL, Telnet's way to write a lone CR
-/// (RFC 854), the CR is kept and the NUL dropped; a LF right after it does not end the line
-/// either, so CR NUL LF is a CRLF within a path (RFC 2640 §3.1).
+/// them waiting. A lone CR does not end a line. Of CR NUL, which is how Telnet writes a lone CR
+/// (RFC 854), the CR is kept and the NUL dropped; a LF right after it does not end the line either,
+/// so CR NUL LF is a CRLF within a path (RFC 2640 §3.1).
 ///
-/// Of the Telnet sequences, `IAC IAC` is the byte 255; `IAC` before `WILL`, `WONT`, `DO` or `DONT`
-/// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
-/// dropped with it, so of a subnegotiation, which no FTP client sends, the parameters stay. Before
-/// any other byte 255 is data; [behind the verb](Self::read_letters) it may always be.
+/// `IAC IAC` is the byte 255. `IAC` and `WILL`, `WONT`, `DO` or `DONT` are dropped together with
+/// the option byte after them. `IAC` and any other command, 240 to 250, are dropped; so the
+/// parameters of a subnegotiation, which no FTP client sends, are kept. Before any other byte, 255
+/// is data; [after the verb](Self::read_letters), it may always be.
 ///
-/// Bytes from 240 on at the start of a line are dropped, too: no verb has them, and some clients
-/// send the sequences before `ABOR` out of order, or as urgent data that gets lost in part.
+/// Bytes of 240 and above at the start of a line are dropped, too: no verb has them, and some
+/// clients send the sequences before `ABOR` out of order, or as urgent data that is partly lost.
 ///
-/// A line that arrives in one piece and holds neither a Telnet sequence nor a NUL is handed out
-/// from the input without copying. Otherwise it is collected in a buffer, which is given back as
-/// soon as the input is used up and no partial line is left.
+/// A line that arrives in one piece, without a Telnet sequence or a NUL, is returned from the input
+/// without copying. Any other is collected in a buffer, which is freed as soon as the input is used
+/// up and no partial line is left.
 ///
 /// # Examples
 ///
@@ -53,23 +55,23 @@ pub struct LineDecoder {
     stage: Stage,
     telnet: Telnet,
     after: After,
-    /// Behind the verb, byte 255 is a letter.
+    /// Whether byte 255 is a letter after the verb.
     has_letters: bool,
 }
 
-/// What becomes of the next data byte.
+/// What happens to the next data byte.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Stage {
     /// It belongs to the line in `held`.
     #[default]
     Collecting,
-    /// It begins a line; `held` is one that was handed out.
+    /// It begins a new line; `held` is a line that was returned.
     Delivered,
     /// It is dropped, up to the next LF.
     Discarding,
 }
 
-/// What came before the next data byte, as far as that changes its meaning.
+/// What came before the next data byte, if that changes its meaning.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum After {
     #[default]
@@ -80,7 +82,7 @@ enum After {
     CrNul,
 }
 
-/// Where in a Telnet sequence the stream is.
+/// The position within a Telnet sequence.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Telnet {
     #[default]
@@ -93,15 +95,15 @@ enum Telnet {
 
 const IAC: u8 = 255;
 
-/// `SE`; every byte from here to `IAC` is a Telnet command.
+/// `SE`; every byte from here up to `IAC` is a Telnet command.
 const FIRST_TELNET_COMMAND: u8 = 240;
 
 impl LineDecoder {
-    /// Takes bytes off the front of `input`, up to and including the next line end, and returns
-    /// what they complete; `None` once `input` is used up without completing a line.
+    /// Takes bytes off the front of `input`, up to and including the next line end, and returns the
+    /// line that they complete; `None` once `input` is used up without completing one.
     ///
-    /// Call it until it returns `None` before reading more: what it leaves in `input` is the
-    /// caller's to keep.
+    /// Call it until it returns `None` before reading more. The caller keeps what it leaves in
+    /// `input`.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
         if self.stage == Stage::Delivered {
             self.held.clear();
@@ -123,15 +125,16 @@ impl LineDecoder {
         self.next_collected(input)
     }
 
-    /// Sets whether byte 255 behind the first blank of a line is a letter, as it is in many
-    /// encodings but not in UTF-8, such as `я` of windows-1251: clients that know nothing of Telnet
-    /// send it in names, and what follows belongs to the name, too. Two of them in a row are one.
+    /// Sets whether byte 255 after the first blank of a line is a letter, as it is in many
+    /// encodings other than UTF-8, such as `я` in windows-1251: clients that know nothing of Telnet
+    /// send it in names, and the byte after it belongs to the name, too. Two of them in a row count
+    /// as one.
     pub fn read_letters(&mut self, has_letters: bool) {
         self.has_letters = has_letters;
     }
 
-    /// Forgets a partial line and a Telnet sequence begun: what came in clear is void once TLS
-    /// starts (RFC 4217 §4.2).
+    /// Forgets a partial line or Telnet sequence: what came in the clear is void once TLS starts
+    /// (RFC 4217 §4.2).
     pub fn reset(&mut self) {
         *self = Self {
             has_letters: self.has_letters,
@@ -149,7 +152,7 @@ impl LineDecoder {
         is_empty && self.telnet == Telnet::Data && self.after == After::Other
     }
 
-    /// [`next`](Self::next) for lines that cannot be handed out from the input.
+    /// Does the work of [`next`](Self::next) for lines that cannot be returned from the input.
     fn next_collected(&mut self, input: &mut &[u8]) -> Option<Line<'_>> {
         loop {
             self.take_plain_run(input);
@@ -171,7 +174,7 @@ impl LineDecoder {
             if std::mem::take(&mut self.stage) == Stage::Discarding {
                 continue;
             }
-            // A 255 that turned out to be data may have been one byte too many.
+            // A 255 that turned out to be data may have made the line one byte too long.
             if self.held.len() > MAX_LINE {
                 self.held = Vec::new();
                 return Some(Line::TooLong);
@@ -181,8 +184,8 @@ impl LineDecoder {
         }
     }
 
-    /// Takes the bytes that have no meaning of their own off the front of `input`, up to the one
-    /// that makes the line too long.
+    /// Takes the bytes without a special meaning off the front of `input`, up to the one that makes
+    /// the line too long.
     fn take_plain_run(&mut self, input: &mut &[u8]) {
         if self.telnet != Telnet::Data || self.after != After::Other {
             return;
@@ -195,7 +198,7 @@ impl LineDecoder {
         *input = &input[run..];
     }
 
-    /// Takes one byte of the stream through the Telnet filter. Whether it ends a line.
+    /// Passes one byte of the stream through the Telnet filter. Returns whether it ends a line.
     fn take_byte(&mut self, byte: u8) -> bool {
         match (std::mem::take(&mut self.telnet), byte) {
             (Telnet::Data, IAC) => self.telnet = Telnet::Command,
@@ -211,13 +214,14 @@ impl LineDecoder {
         false
     }
 
-    /// Whether a letter may come: a blank has come in this line, or it is too long to tell.
+    /// Whether the next byte may be a letter: a blank has come in this line, or the line is too
+    /// long to tell.
     fn is_in_letters(&self) -> bool {
         let is_too_long = self.stage == Stage::Discarding;
         self.has_letters && (is_too_long || memchr(b' ', &self.held).is_some())
     }
 
-    /// Takes one byte of data. Whether it ends a line.
+    /// Takes one byte of data. Returns whether it ends a line.
     fn take_data(&mut self, byte: u8) -> bool {
         let after = std::mem::take(&mut self.after);
         if byte == b'\n' && after != After::CrNul {
@@ -241,7 +245,7 @@ impl LineDecoder {
     }
 }
 
-/// A line without the Telnet commands at its start that no `IAC` announced.
+/// Strips the Telnet commands without `IAC` from the start of a line.
 fn without_stray(line: &[u8]) -> &[u8] {
     let start = line.iter().position(|&byte| byte < FIRST_TELNET_COMMAND);
     &line[start.unwrap_or(line.len())..]

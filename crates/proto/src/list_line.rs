@@ -3,9 +3,9 @@
 use crate::digits::{push_blanks, push_decimal, push_decimal_right, push_two_digits, push_year};
 use crate::{FileKind, Metadata, Zone};
 
-/// One entry of a `LIST`.
+/// One entry of a `LIST` listing.
 ///
-/// Name and target are in the form of where the line goes: wire form on a data connection, disk
+/// Name and target are in the form of the line's destination: wire form for a data connection, disk
 /// bytes for the reply to `STAT`, which a [`Reply`](crate::Reply) encodes.
 #[derive(Clone, Copy, Debug)]
 pub struct ListEntry<'a> {
@@ -13,10 +13,10 @@ pub struct ListEntry<'a> {
     pub name: &'a [u8],
     /// Link target, shown as `name -> target`.
     pub target: Option<&'a [u8]>,
-    /// What `lstat` told.
+    /// The metadata, as from `lstat`.
     pub metadata: &'a Metadata,
-    /// Owner's name. Blanks, control characters and non-ASCII bytes are replaced by `_`, so that
-    /// columns stay columns; if it is empty the id is shown.
+    /// Owner's name. Blanks, control characters and non-ASCII bytes are replaced by `_`, to keep
+    /// the columns intact; an empty name is replaced by the id.
     pub owner: &'a str,
     /// Group's name, treated like the owner's.
     pub group: &'a str,
@@ -26,12 +26,12 @@ pub struct ListEntry<'a> {
 /// `-rw-r--r--   1 owner    group           5 Feb 29 12:00 name`.
 ///
 /// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days, or
-/// more than a day from the future, shows the year. Up to a day it is new, written while the
-/// listing was made or by a machine whose clock is ahead; clients take a year alone for midnight,
-/// so that it would look older than a copy of it. Month names are English, whatever the locale;
-/// nothing follows the mode letters, and exactly one blank is before the name, which may begin with
-/// blanks itself. What is no file, directory or link is shown as a file: some clients give the
-/// whole listing up over a letter they do not know.
+/// more than a day in the future, shows the year. Up to a day in the future, it still shows the
+/// time: it was written while the listing was made, or by a machine whose clock is ahead, and
+/// clients take a year alone for midnight, so that it would look older than a copy of it. Month
+/// names are English in every locale. Nothing follows the mode letters, and there is exactly one
+/// blank before the name, which may begin with blanks itself. Anything but a file, directory or
+/// link is shown as a file, as some clients reject the whole listing if they do not know a letter.
 pub fn format_list_line(out: &mut Vec<u8>, entry: &ListEntry<'_>, now: i64, zone: Zone) {
     let metadata = entry.metadata;
     out.extend_from_slice(&mode_letters(metadata.kind, metadata.mode));

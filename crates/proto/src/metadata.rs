@@ -1,8 +1,8 @@
-//! What is known of a file.
+//! The metadata of files.
 
-/// What an entry is.
+/// The kind of an entry.
 ///
-/// The enum is complete: what a listing has no word for is [`Other`](Self::Other).
+/// The enum is complete: everything else is [`Other`](Self::Other).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FileKind {
     /// A regular file.
@@ -15,7 +15,7 @@ pub enum FileKind {
     Other,
 }
 
-/// What `stat` or `lstat` tells of an entry.
+/// The metadata of an entry, as from `stat` or `lstat`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Metadata {
     /// Kind of the entry.
@@ -24,19 +24,19 @@ pub struct Metadata {
     pub size: u64,
     /// Modification time, in seconds since 1970 UTC.
     pub modified: i64,
-    /// Permission bits with set-id and sticky bits, `0o7777` at most; other bits are ignored.
+    /// Permission bits with set-id and sticky bits, at most `0o7777`; other bits are ignored.
     pub mode: u32,
     /// Number of hard links.
     pub links: u64,
-    /// Owner's id; 0 on systems without.
+    /// Owner's id; 0 on systems without owners.
     pub uid: u32,
-    /// Group's id; 0 on systems without.
+    /// Group's id; 0 on systems without groups.
     pub gid: u32,
-    /// Number of the device the entry is on; with `inode` the `unique` fact.
+    /// Number of the device that holds the entry; with `inode`, it makes the `unique` fact.
     pub device: u64,
-    /// Inode number, the same for all names of one file; 0 on systems without.
+    /// Inode number, the same for all names of one file; 0 on systems without inodes.
     pub inode: u64,
-    /// Whether content of a file may be on its way to a disk, so that removing the file may wait
-    /// until it is there: it was changed lately. Only `Filesystem::lstat` need tell that.
+    /// Whether the file was changed lately, so that removing it may wait until its content has
+    /// reached the disk. Only `Filesystem::lstat` needs to set this.
     pub unwritten: bool,
 }

@@ -7,23 +7,23 @@ use thiserror::Error;
 
 use crate::text::{Escaped, Quoted};
 
-/// Why bytes are not a virtual path.
+/// Why bytes do not form a virtual path.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PathError {
-    /// A NUL byte, which no file name can hold.
+    /// The path contains a NUL byte, which no file name can hold.
     #[error("path contains a NUL byte")]
     Nul,
-    /// Longer than 4,095 bytes once joined and normalised.
+    /// The path is longer than 4,095 bytes once joined and normalised.
     #[error("path too long")]
     TooLong,
 }
 
 /// An absolute, normalised virtual path of disk bytes.
 ///
-/// It begins with `/` and has no empty, `.` or `..` component and no trailing slash but the root's
-/// own. A backslash is a byte like any other. It says nothing of links: that the real path stays
-/// in the home directory is the filesystem's duty.
+/// It begins with `/`, has no empty, `.` or `..` component, and no trailing slash except for the
+/// root. A backslash is an ordinary byte. Links are not its concern: the filesystem has to keep the
+/// real path in the home directory.
 ///
 /// # Examples
 ///
@@ -37,16 +37,16 @@ pub enum PathError {
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VirtualPath(Box<[u8]>);
 
-/// Longest path, in bytes: Linux's `PATH_MAX` without the NUL it counts.
+/// Length of the longest path, in bytes: Linux's `PATH_MAX` without the NUL that it includes.
 const MAX_PATH: usize = 4095;
 
 impl VirtualPath {
-    /// The root, `/`.
+    /// Returns the root, `/`.
     pub fn root() -> Self {
         Self(Box::new([b'/']))
     }
 
-    /// Normalises `bytes` as seen from the root: a leading slash makes no difference.
+    /// Normalises `bytes` relative to the root: a leading slash makes no difference.
     ///
     /// # Errors
     ///
@@ -56,11 +56,11 @@ impl VirtualPath {
         Self::normalised(b"", bytes.as_ref())
     }
 
-    /// `argument` as seen from this directory (pyftpdlib: `ftpnorm`).
+    /// Resolves `argument` relative to this directory (pyftpdlib: `ftpnorm`).
     ///
-    /// An absolute argument starts over at the root. `..` takes the last component away without a
-    /// look at the disk, and stays at the root there; as in pyftpdlib, it is lexical, so `link/..`
-    /// is the directory the link is in.
+    /// An absolute argument starts at the root. `..` removes the last component without looking at
+    /// the disk, and does nothing at the root; as in pyftpdlib, it is lexical, so `link/..` is the
+    /// directory that contains the link.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl VirtualPath {
         Self::normalised(base, argument)
     }
 
-    /// The directory that holds it; `None` for the root.
+    /// The parent directory; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         match self.last_slash() {
             _ if self.is_root() => None,
@@ -112,7 +112,8 @@ impl VirtualPath {
         self.0.len() == 1
     }
 
-    /// Whether it is `ancestor` or below it, by whole components: `/pub` is not above `/public`.
+    /// Whether the path is `ancestor` or below it, by whole components: `/public` is not below
+    /// `/pub`.
     pub fn starts_with(&self, ancestor: &Self) -> bool {
         match self.0.strip_prefix(&*ancestor.0) {
             Some(rest) => rest.is_empty() || rest[0] == b'/' || ancestor.is_root(),
@@ -120,7 +121,8 @@ impl VirtualPath {
         }
     }
 
-    /// `base`, normal but without its leading slash, and `argument` behind it.
+    /// Normalises `argument` relative to `base`, which is normal already, without its leading
+    /// slash.
     fn normalised(base: &[u8], argument: &[u8]) -> Result<Self, PathError> {
         if argument.contains(&b'\0') {
             return Err(PathError::Nul);
@@ -162,21 +164,21 @@ impl AsRef<[u8]> for VirtualPath {
     }
 }
 
-/// For look-ups by parts of a path, without a copy of them.
+/// Allows look-ups by parts of a path, without copying them.
 impl Borrow<[u8]> for VirtualPath {
     fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// In quotes and escaped, so that two paths that differ are told apart.
+/// Formats the path in quotes and escaped, so that different paths look different.
 impl Debug for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Quoted(&self.0).fmt(f)
     }
 }
 
-/// For logs: [`Escaped`].
+/// Formats the path for logs, as [`Escaped`] does.
 impl Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(&Escaped(&self.0), f)

@@ -7,15 +7,15 @@ use thiserror::Error;
 
 /// One permission. The letters are pyftpdlib's.
 ///
-/// [`VerbInfo`](crate::VerbInfo) has those of each command.
+/// [`VerbInfo`](crate::VerbInfo) has the permissions of each command.
 ///
-/// The enum is complete: the letters are a fixed alphabet that configuration files are written in.
+/// The enum is complete: configuration files use these letters as a fixed alphabet.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Perm {
     /// `e`: change directory (`CWD`, `CDUP`).
     ChangeDir,
-    /// `l`: list files and tell their size and time, and the free space (`LIST`, `MLSD`, `SIZE`,
+    /// `l`: list files and see their size and time, and the free space (`LIST`, `MLSD`, `SIZE`,
     /// `MDTM`, `AVBL`, …).
     List,
     /// `r`: retrieve a file or its digest (`RETR`, `HASH`, …); with `w`, copy it.
@@ -38,7 +38,7 @@ pub enum Perm {
 }
 
 impl Perm {
-    /// Every permission, in the order their letters are written.
+    /// All permissions, in the order in which their letters are written.
     pub const ALL: [Self; 10] = [
         Self::ChangeDir,
         Self::List,
@@ -78,7 +78,7 @@ impl Perm {
     }
 }
 
-/// A set of permissions, parsed from its letters and printed as them.
+/// A set of permissions, written as their letters.
 ///
 /// Letters may come in any order and more than once; they are printed in the order `elradfmwMT`.
 ///
@@ -100,7 +100,7 @@ impl Perm {
 pub struct Perms(u16);
 
 impl Perms {
-    /// Nothing.
+    /// No permission.
     pub const NONE: Self = Self(0);
 
     /// `elr`: pyftpdlib's default for a new user.
@@ -110,7 +110,7 @@ impl Perms {
     /// `elradfmwMT`
     pub const ALL: Self = Self((1 << Perm::ALL.len()) - 1);
 
-    /// The set of these.
+    /// Creates the set of these permissions.
     pub const fn of(perms: &[Perm]) -> Self {
         let mut set = Self::NONE;
         let mut rest = perms;
@@ -192,7 +192,7 @@ impl Display for Perms {
     }
 }
 
-/// A letter that stands for no permission.
+/// Error for a letter that stands for no permission.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("no such permission {letter:?} (known: elradfmwMT)")]
 pub struct PermsError {

@@ -1,6 +1,6 @@
-//! Pieces of files.
+//! Ranges of bytes in files.
 
-/// Bytes of a file, from an offset up to another one or to the end of the file.
+/// A range of bytes of a file, from one offset up to another or to the end of the file.
 ///
 /// The default is the whole file.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -10,7 +10,8 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    /// The bytes from `start` on, before `end` if there is one; `None` if `end` comes first.
+    /// Creates the range from `start` to before `end`, or to the end of the file if `end` is
+    /// `None`. Returns `None` if `end` is less than `start`.
     pub const fn new(start: u64, end: Option<u64>) -> Option<Self> {
         match end {
             Some(end) if end < start => None,
@@ -18,7 +19,7 @@ impl ByteRange {
         }
     }
 
-    /// The bytes from `start` on.
+    /// Creates the range from `start` to the end of the file.
     pub const fn starting_at(start: u64) -> Self {
         Self { start, end: None }
     }
@@ -28,17 +29,17 @@ impl ByteRange {
         self.start
     }
 
-    /// Offset after the last byte; `None` for the end of the file.
+    /// Offset after the last byte; `None` if the range goes to the end of the file.
     pub const fn end(self) -> Option<u64> {
         self.end
     }
 
-    /// Bytes in it; `None` if that depends on the file.
+    /// Number of bytes; `None` if it depends on the file.
     pub fn length(self) -> Option<u64> {
         self.end.map(|end| end - self.start)
     }
 
-    /// Whether it is every file's whole.
+    /// Whether the range is the whole of any file.
     pub const fn is_whole(self) -> bool {
         self.start == 0 && self.end.is_none()
     }

@@ -1,10 +1,10 @@
-//! Bytes and text shown to people: in logs, and by `Debug`.
+//! Shows bytes and text to people, in logs and by `Debug`.
 
 use std::fmt::{self, Debug, Display, Write};
 
-/// Whether a character has to be escaped where text that a client chose is shown in a line, such as
-/// one of a log: it is a control character, or would end the line for some programs, or would have
-/// the line shown in another order than it is written.
+/// Whether a character has to be escaped when text chosen by a client is shown within a line, such
+/// as a log's: it is a control character, ends the line for some programs, or changes the order in
+/// which the line is displayed.
 ///
 /// # Examples
 ///
@@ -16,21 +16,21 @@ use std::fmt::{self, Debug, Display, Write};
 /// assert!(!"naïve 文件 ملف".contains(is_disruptive));
 /// ```
 pub fn is_disruptive(character: char) -> bool {
-    // Nearly all there is, in every line of a log.
+    // Nearly all characters of a log are these.
     if matches!(character, ' '..='~') {
         return false;
     }
     character.is_control()
         || matches!(
             character,
-            // The marks of direction; the separators of lines and paragraphs, and what embeds text
-            // of another direction, overrides or isolates it.
+            // Direction marks; separators of lines and paragraphs; embeddings, overrides and
+            // isolates of text of another direction.
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         )
 }
 
-/// Bytes as text that may stand in a line, such as one of a log: what is
-/// [disruptive](is_disruptive) is escaped as in Rust, and bytes that are not UTF-8 become U+FFFD.
+/// Displays bytes as text that may stand in a line, such as a log's: [disruptive](is_disruptive)
+/// characters are escaped as in Rust, and bytes that are not UTF-8 become U+FFFD.
 ///
 /// # Examples
 ///
@@ -66,7 +66,8 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// Bytes as text in quotes, escaped as `str` is by `Debug`, and `\xff` for what is not UTF-8.
+/// Formats bytes as text in quotes, escaped as in the `Debug` output of `str`, with `\xff` for
+/// bytes that are not UTF-8.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
 impl Debug for Quoted<'_> {

@@ -21,7 +21,7 @@ use crate::digits::{parse_decimal, push_two_digits, push_year};
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct CivilTime {
-    /// Year; 0 is the year before 1, and any `i64` may come.
+    /// Year; 0 is the year before 1. Any `i64` is possible.
     pub year: i64,
     /// Month, `1..=12`.
     pub month: u8,
@@ -37,17 +37,17 @@ pub struct CivilTime {
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// The calendar repeats after so many days, 400 years.
+/// Days in 400 years, after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
-/// Days from 0000-03-01, where the eras are counted from, to 1970-01-01.
+/// Days from 0000-03-01, the start of era 0, to 1970-01-01.
 const DAYS_TO_1970: i64 = 719_468;
 
 impl CivilTime {
-    /// The UTC time so many seconds after 1970, or before it. No instant is out of range.
+    /// Converts seconds since 1970, which may be negative, to UTC. No instant is out of range.
     pub fn from_unix(seconds: i64) -> Self {
-        // Years begin in March here: the leap day is then the last day of a year, and the lengths
-        // of the months before it follow a straight line, 153 days in five months.
+        // Here years begin in March: then the leap day is the last day of a year, and the months
+        // before it have 153 days in five months, along a straight line.
         let days = seconds.div_euclid(SECONDS_PER_DAY) + DAYS_TO_1970;
         let (era, day_of_era) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
         let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
@@ -70,8 +70,8 @@ impl CivilTime {
         }
     }
 
-    /// Seconds from 1970 to this time, taken as UTC. A leap second is the first second of the next
-    /// minute; years too far away for an `i64` give its nearest value.
+    /// Converts this time, taken as UTC, to seconds since 1970. A leap second is the first second
+    /// of the next minute; years that are out of range give the nearest `i64`.
     pub fn to_unix(self) -> i64 {
         let new_year = i128::from(self.month <= 2);
         let year = i128::from(self.year) - new_year;
@@ -88,8 +88,8 @@ impl CivilTime {
 
     /// Parses `YYYYMMDDHHMMSS`, the time value of `MFMT` and of RFC 3659 §2.3.
     ///
-    /// A fraction, a point and one or more digits, may follow: it is checked and dropped. The day
-    /// must exist in its month. Second 60 is accepted, whatever the day.
+    /// A fraction may follow, a point and one or more digits: it is checked and dropped. The day
+    /// must exist in its month. Second 60 is accepted on any day.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl CivilTime {
         if exists { Ok(time) } else { Err(TimeError) }
     }
 
-    /// Appends `YYYYMMDDHHMMSS` (RFC 3659 §2.3). The form has four digits for the year: earlier
-    /// years than 0 are shown as 0, later ones than 9999 as 9999.
+    /// Appends `YYYYMMDDHHMMSS` (RFC 3659 §2.3). The year has four digits: years before 0 are shown
+    /// as 0, years after 9999 as 9999.
     pub fn format_compact(self, out: &mut Vec<u8>) {
         push_year(out, self.year);
         for field in [self.month, self.day, self.hour, self.minute, self.second] {
@@ -135,7 +135,8 @@ impl CivilTime {
     }
 }
 
-/// `YYYY-MM-DD hh:mm:ss`; with `{:#}` there is a `T` between date and time, as in RFC 3339.
+/// Formats as `YYYY-MM-DD hh:mm:ss`; with `{:#}`, there is a `T` between date and time, as in
+/// RFC 3339.
 impl Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -152,35 +153,35 @@ impl Display for CivilTime {
     }
 }
 
-/// Text that is not a time value, or names a day or time that does not exist.
+/// Error for text that is not a time value, or names a day or time that does not exist.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("invalid time, expected YYYYMMDDHHMMSS")]
 pub struct TimeError;
 
-/// The zone times are shown and taken in (pyftpdlib: `use_gmt_times`).
+/// The zone in which times are shown and set (pyftpdlib: `use_gmt_times`).
 ///
-/// The enum is complete: which zone the local one is, the function knows.
+/// The enum is complete: the function can stand for any zone.
 #[derive(Clone, Copy, Debug)]
 pub enum Zone {
     /// Greenwich mean time.
     Gmt,
-    /// Local time. The function gives the offset at an instant, both in seconds: the instant since
-    /// 1970, the offset east of UTC.
+    /// Local time. The function maps an instant, in seconds since 1970, to the offset east of UTC,
+    /// in seconds.
     Local(fn(i64) -> i32),
 }
 
 impl Zone {
-    /// The civil time of an instant, in seconds since 1970.
+    /// Converts an instant, in seconds since 1970, to civil time.
     pub fn civil(self, unix: i64) -> CivilTime {
         CivilTime::from_unix(unix.saturating_add(self.offset(unix)))
     }
 
-    /// The instant of a civil time, in seconds since 1970. A time that a change of the offset
-    /// repeats or leaves out gives an instant within that change.
+    /// Converts a civil time to an instant, in seconds since 1970. A time that a change of the
+    /// offset repeats or skips gives an instant within that change.
     pub fn unix(self, civil: CivilTime) -> i64 {
         let as_utc = civil.to_unix();
-        // The offset is known by instant only. The first guess is off by the change at most; the
-        // offset there is right unless the time itself is in doubt.
+        // The offset is only known by instant. The first guess is off by at most the change; the
+        // offset there is right, unless the civil time is itself ambiguous.
         let guess = as_utc.saturating_sub(self.offset(as_utc));
         as_utc.saturating_sub(self.offset(guess))
     }
@@ -287,7 +288,7 @@ mod tests {
         assert_eq!(time(i64::MIN).to_unix(), i64::MIN);
     }
 
-    /// An hour more east of UTC in what it calls summer.
+    /// An offset that moves one hour east during a made-up summer time.
     fn with_summer_time(unix: i64) -> i32 {
         if (1_000_000_000..1_010_000_000).contains(&unix) {
             -14_400

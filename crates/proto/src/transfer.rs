@@ -1,4 +1,4 @@
-//! Values about transfers that several layers share.
+//! Types for transfers that several layers share.
 
 /// Representation type (RFC 959 §3.1.1).
 ///
@@ -12,7 +12,7 @@ pub enum TransferType {
     Image,
 }
 
-/// Which way a file goes.
+/// The direction of a transfer.
 ///
 /// The enum is complete.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -30,12 +30,12 @@ pub enum TransferDirection {
 pub enum Transferred {
     /// A file.
     File(TransferDirection),
-    /// What a directory holds, for the client.
+    /// A directory listing, for the client.
     Listing,
 }
 
 impl Transferred {
-    /// Which way its bytes go.
+    /// The direction of its bytes.
     pub fn direction(self) -> TransferDirection {
         match self {
             Self::File(direction) => direction,
@@ -46,24 +46,25 @@ impl Transferred {
 
 /// How a transfer ended.
 ///
-/// The enum is complete: whoever is told of an end has to have a word for each.
+/// The enum is complete: observers have to know every way for a transfer to end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TransferEnd {
-    /// Every byte was moved and the end was seen.
+    /// All bytes were moved, and the end of the stream was seen.
     Complete,
-    /// The peer ended a TLS stream without close_notify, so its end may have been cut off.
+    /// The peer ended a TLS stream without close_notify, so that the end of the data may be
+    /// missing.
     Truncated,
-    /// TLS could not be agreed on, or not with the client of the control connection.
+    /// The TLS handshake failed, or the peer is not the client of the control connection.
     Unsecured,
     /// The peer reset or closed the data connection too early.
     Reset,
     /// The client sent `ABOR`.
     Aborted,
-    /// Reading or writing the file failed here.
+    /// Reading or writing the file failed on the server.
     LocalError,
-    /// No byte moved within the data timeout.
+    /// No byte was moved within the data timeout.
     Stalled,
-    /// The control connection ended first.
+    /// The control connection ended before the transfer.
     ControlLost,
     /// The server is stopping.
     Shutdown,

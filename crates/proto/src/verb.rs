@@ -7,15 +7,15 @@ use crate::{Perm, Perms, TransferDirection, Transferred};
 /// The enum is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentRule {
-    /// 501 without one.
+    /// Required: 501 without an argument.
     Required,
-    /// Either way.
+    /// Optional.
     Optional,
-    /// 501 with one.
+    /// Refused: 501 with an argument.
     Refused,
 }
 
-/// One row of the table.
+/// One row of the verb table.
 #[derive(Debug)]
 pub struct VerbInfo {
     /// The verb.
@@ -24,33 +24,32 @@ pub struct VerbInfo {
     pub name: &'static str,
     /// Whether the user must have logged in.
     pub login_required: bool,
-    /// The permission that guards it.
+    /// The permission that it needs.
     pub perm: Option<Perm>,
-    /// Permissions it may need besides: on its other paths, as `COMB` on the parts, or by what it
-    /// is asked for, as `MDTM` with a time.
+    /// Permissions that it may also need: on its other paths, as `COMB` does on the parts, or
+    /// depending on its argument, as `MDTM` does with a time.
     pub more_perms: Perms,
-    /// Its argument rule.
+    /// Whether it takes an argument.
     pub argument: ArgumentRule,
-    /// Whether a log tells what became of it, as pyftpdlib's does of some commands.
+    /// Whether logs report its outcome, as pyftpdlib's do for some commands.
     pub logged: bool,
-    /// Whether the server's owner cannot put another command in its place, not even one that
-    /// refuses it: who is logged in, TLS, the end of a transfer or of the session, and all `SITE`
-    /// commands depend on it.
+    /// Whether the server's owner cannot replace the command, not even by one that refuses it: the
+    /// login, TLS, the end of a transfer or of the session, and all `SITE` commands depend on it.
     pub reserved: bool,
-    /// Whether blanks around the argument are part of it: it is a name, ends with one, or is a
+    /// Whether blanks around the argument belong to it: it is a name, ends with one, or is a
     /// secret.
     pub(crate) keeps_blanks: bool,
-    /// Where it is defined, e.g. `RFC 959 §4.1.3`.
+    /// Where the command is defined, e.g. `RFC 959 §4.1.3`.
     pub rfc: &'static str,
     /// The text of `HELP`, e.g. `Syntax: RETR <SP> file-name (retrieve a file).`
     pub help: &'static str,
-    /// Its line of `FEAT` (RFC 2389 §3.2), e.g. `REST STREAM`, as far as it is the same in every
-    /// session: what `HASH`, `MFF` and `MLST` tell besides follows it. `None` if it is not listed.
+    /// Its line in `FEAT` (RFC 2389 §3.2), e.g. `REST STREAM`, up to the part that differs between
+    /// sessions, which `HASH`, `MFF` and `MLST` have. `None` if it is not listed.
     pub feature: Option<&'static str>,
 }
 
 impl Verb {
-    /// The verb of a name, in any case; `SITE CHMOD` for a sub-command.
+    /// Looks up a verb by its name, in any case; `SITE CHMOD` for a sub-command.
     ///
     /// # Examples
     ///
@@ -67,7 +66,7 @@ impl Verb {
         }
     }
 
-    /// The verb of `SITE`'s sub-command of that name, in any case.
+    /// Looks up a sub-command of `SITE` by its name, in any case.
     pub(crate) fn lookup_site(sub_command: &[u8]) -> Option<Self> {
         let is_named = |info: &&VerbInfo| {
             let name = info.name.strip_prefix(SITE);
@@ -76,14 +75,14 @@ impl Verb {
         verbs().iter().find(is_named).map(|info| info.verb)
     }
 
-    /// Its row.
+    /// Its row in the verb table.
     pub fn info(self) -> &'static VerbInfo {
         // The macro writes variants and rows in the same order.
         &verbs()[self as usize]
     }
 
-    /// The command that this is another name of, as `MKD` is for `XMKD` and `SITE MKDIR`; for any
-    /// other, itself.
+    /// The command of which this verb is another name, as `MKD` is for `XMKD` and `SITE MKDIR`;
+    /// otherwise the verb itself.
     ///
     /// # Examples
     ///
@@ -105,8 +104,8 @@ impl Verb {
         }
     }
 
-    /// What the command moves over the data connection; `None` for a command that uses none, as
-    /// STAT, whose listing goes over the control connection.
+    /// What the command moves over the data connection; `None` if it uses none. STAT is such a
+    /// command, as its listing goes over the control connection.
     ///
     /// # Examples
     ///
@@ -137,11 +136,11 @@ impl Verb {
 
 const SITE: &str = "SITE ";
 
-/// Longest name of a verb, sub-commands aside, which are all longer.
+/// Length of the longest verb, apart from sub-commands, which are all longer.
 const MAX_NAME: usize = 8;
 
-/// A name as one number, upper-cased, so that looking it up is comparing numbers. `None` for what
-/// cannot be a verb's name.
+/// Packs a name in upper case into one number, so that a look-up compares numbers. Returns `None`
+/// for what cannot be a verb.
 const fn pack(name: &[u8]) -> Option<u64> {
     if name.len() > MAX_NAME {
         return None;
@@ -149,7 +148,7 @@ const fn pack(name: &[u8]) -> Option<u64> {
     let mut key = [0; MAX_NAME];
     let mut place = 0;
     while place < name.len() {
-        // Zero fills up shorter names.
+        // Shorter names are padded with zeros.
         if name[place] == 0 {
             return None;
         }
@@ -159,10 +158,11 @@ const fn pack(name: &[u8]) -> Option<u64> {
     Some(u64::from_ne_bytes(key))
 }
 
-/// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
-/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none; in brackets
-/// with those it may need besides), argument rule, whether blanks around the argument are `kept`,
-/// whether it is `reserved` or `logged`, definition, help, and if `FEAT` lists it, the line.
+/// Generates the enum, its rows and the look-up of names from one list. A row consists of: variant,
+/// name, who may use it (`anyone` or a logged-in `user`), the permission that it needs (`_` for
+/// none; with further ones that it may need in brackets), argument rule, whether blanks around the
+/// argument are `kept`, whether it is `reserved` or `logged`, definition, help text, and its line
+/// in `FEAT`, if any.
 macro_rules! verb_table {
     ($(
         $variant:ident $name:literal $login:ident $perm:tt $argument:ident $blanks:ident

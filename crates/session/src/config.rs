@@ -8,25 +8,26 @@ use ftpdlib_proto::{FactSet, NameEncoding, Zone};
 
 use crate::RegisteredCommand;
 
-/// The version of this library, which all of its crates have in common (pyftpdlib: `__ver__`). The
-/// default greeting tells it.
+/// The version of this library and of all its crates (pyftpdlib: `__ver__`). The default greeting
+/// contains it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What is in the clear and what is not, where TLS is offered.
+/// What has to be under TLS, if TLS is offered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TlsRules {
-    /// TLS from the first byte, before the greeting, and private data connections from the start.
+    /// Implicit TLS: from the first byte, before the greeting, with private data connections from
+    /// the start.
     pub implicit: bool,
-    /// Nobody may log in before AUTH.
+    /// Logins are refused before AUTH.
     pub control_required: bool,
     /// Data connections are refused before `PROT P`.
     pub data_required: bool,
-    /// Time for a handshake, on the control connection and, by the driver, on data connections;
-    /// `None` is no limit. Default: 30 seconds.
+    /// Time limit of a handshake on the control connection and, applied by the driver, on data
+    /// connections; `None` is no limit. Default: 30 seconds.
     pub handshake_timeout: Option<Duration>,
 }
 
-/// Nothing is required.
+/// TLS is offered, but not required.
 impl Default for TlsRules {
     fn default() -> Self {
         Self {
@@ -38,7 +39,7 @@ impl Default for TlsRules {
     }
 }
 
-/// What a session may do; shared by all sessions of a server. Names are pyftpdlib's.
+/// Settings of a session, shared by all sessions of a server. The names are pyftpdlib's.
 ///
 /// # Examples
 ///
@@ -54,54 +55,56 @@ impl Default for TlsRules {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Greeting of `220`; may have several lines. Default: `ftpdlib VERSION ready.`
+    /// Text of the greeting, `220`; may have several lines. Default: `ftpdlib VERSION ready.`
     pub banner: String,
-    /// Time without a command before `421`, while nothing is in progress; `None` is never.
-    /// Default: 300 seconds, as RFC 1123 §4.1.3.2 asks for at least.
+    /// Time without a command before `421`, while nothing is in progress; `None` is never. Default:
+    /// 300 seconds, the least that RFC 1123 §4.1.3.2 asks for.
     pub timeout: Option<Duration>,
     /// Failed logins before the client is disconnected; 0 counts as 1. Default: 3.
     pub max_login_attempts: u32,
-    /// A failed login is answered this long after PASS arrived, whatever it took to check.
-    /// Default: 3 seconds.
+    /// Time from PASS to the reply to a failed login, however long the check took. Default: 3
+    /// seconds.
     pub auth_failed_timeout: Duration,
-    /// Whether data connections from and to other addresses than the client's are allowed.
-    /// Default: no, against bounce attacks and stolen connections (RFC 2577 §3, §6).
+    /// Whether data connections may come from or go to addresses other than the client's. Default:
+    /// no, against bounce attacks and stolen connections (RFC 2577 §3, §6).
     pub permit_foreign_addresses: bool,
     /// Whether PORT and EPRT may name a port below 1024. Default: no (RFC 2577 §3).
     pub permit_privileged_ports: bool,
-    /// Address told in `227` instead of the local one, for servers behind NAT. Default: none.
+    /// Address in `227` instead of the local one, for servers behind NAT. Default: none.
     /// [`AdminEvent::Masquerade`](crate::AdminEvent::Masquerade) changes it.
     pub masquerade_address: Option<Ipv4Addr>,
-    /// The same for some local addresses only; found here, it goes before `masquerade_address`.
+    /// Addresses in `227` by local address; an entry here takes precedence over
+    /// `masquerade_address`.
     pub masquerade_address_map: HashMap<IpAddr, Ipv4Addr>,
-    /// Whether clients on the server's own network are told these addresses too. Default: yes. They
-    /// reach the local one, and a router may not lead them back in by its public one.
+    /// Whether clients on the server's own network get these addresses, too. Default: yes. Such
+    /// clients can reach the local address, whereas a router may not lead them back in by the
+    /// public one.
     pub masquerade_own_network: bool,
-    /// Zone of the times that clients are shown and set, in MDTM, MFMT and MFF as well as in LIST,
-    /// MLSD and MLST. Default: GMT, as RFC 3659 §2.3 wants.
+    /// Zone of the times that clients see and set, in MDTM, MFMT and MFF as well as in LIST, MLSD
+    /// and MLST. Default: GMT, as RFC 3659 §2.3 requires.
     pub zone: Zone,
     /// Encoding of names on the control connection. Default: UTF-8 (RFC 2640).
     pub encoding: NameEncoding,
-    /// Encoding after `OPTS UTF8 OFF`, where the one above, or the user's own, is UTF-8. Default:
+    /// Encoding after `OPTS UTF8 OFF`, if `encoding`, or the user's own, is UTF-8. Default:
     /// Windows-1252.
     pub legacy_encoding: NameEncoding,
-    /// Names that HOST accepts, in any case; an IPv6 address without brackets. Default: none, and
+    /// Names that HOST accepts, in any case; IPv6 addresses without brackets. Default: none, and
     /// HOST is not offered.
     pub host_names: Vec<String>,
     /// Facts of MLST and MLSD until `OPTS MLST` changes them.
     pub facts: FactSet,
     /// Whether and how TLS is offered (RFC 4217). Default: it is not.
     pub tls: Option<TlsRules>,
-    /// Time for the client to connect to a passive port, from `227` or `229`; `None` is no limit.
-    /// Default: 30 seconds.
+    /// Time from `227` or `229` within which the client has to connect to a passive port; `None` is
+    /// no limit. Default: 30 seconds.
     pub passive_timeout: Option<Duration>,
-    /// Time for the connection to the client's port to stand; `None` is no limit but the system's.
-    /// Default: 30 seconds.
+    /// Time limit of a connect to the client's port; `None` leaves it to the system. Default: 30
+    /// seconds.
     pub active_timeout: Option<Duration>,
-    /// Time for a transfer command to come to a data connection that stands; `None` is no limit.
-    /// Default: 300 seconds.
+    /// Time within which a transfer command has to come once the data connection is established;
+    /// `None` is no limit. Default: 300 seconds.
     pub data_timeout: Option<Duration>,
-    /// Commands beside those of the verb table, or in their place. Default: none.
+    /// Commands in addition to those of the verb table, or in their place. Default: none.
     pub commands: Vec<RegisteredCommand>,
 }
 

@@ -1,4 +1,4 @@
-//! What happens to a session.
+//! The inputs of a session, and the events that it reports.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,155 +8,156 @@ use ftpdlib_proto::{Reply, TransferEnd, Verb, VirtualPath};
 
 use crate::{Change, Refusal, Secret};
 
-/// From the control connection.
+/// An event of the control connection.
 ///
-/// The enum is complete: a driver has to know all that it is to hand over.
+/// The enum is complete: a driver has to know every event that it must report.
 #[derive(Clone, Copy, Debug)]
 pub enum ControlEvent<'a> {
     /// A command line, without its ending.
     Line(&'a [u8]),
-    /// A line that was too long; its bytes are gone. Answered `500`.
+    /// A line that was too long and has been dropped. Answered `500`.
     LineTooLong,
-    /// Answer to [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
+    /// Answers [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
     Secured {
-        /// Whether the client has shown a certificate, and it is a good one.
+        /// Whether the client has presented a valid certificate.
         certificate: bool,
     },
     /// A command line that came behind one that [waits](crate::Session::holds_line), told ahead of
     /// its turn, once; it is handed over in that, too. If it is ABOR, the work or the connect that
     /// is waited for is given up, and answered 426.
     Ahead(&'a [u8]),
-    /// A command line that the session is not to act on: somebody has a say in what clients do, and
-    /// answers this.
+    /// A command line that the session must not act on: an observer that may veto commands has
+    /// answered it.
     Vetoed {
         /// The line, without its ending.
         line: &'a [u8],
-        /// The answer.
+        /// The reply to send.
         reply: &'a Reply,
     },
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
-    /// Not for a client that has ended only its own side, in order, after
-    /// [QUIT](crate::Session::waits_after_quit), nor while a
-    /// [reply is owed](crate::Session::owes_reply): it waits for its transfer or its reply, and
-    /// this would abort that.
+    /// Not reported for a client that has closed only its own side, in order, after
+    /// [QUIT](crate::Session::waits_after_quit) or while a
+    /// [reply is owed](crate::Session::owes_reply): it still waits for its transfer or its reply,
+    /// which this event would abort.
     Closed,
 }
 
-/// From the data side.
+/// An event of the data connection.
 ///
-/// The enum is complete: a driver has to know all that it is to hand over.
+/// The enum is complete: a driver has to know every event that it must report.
 #[derive(Clone, Debug)]
 pub enum DataEvent {
-    /// Answer to [`Effect::Listen`](crate::Effect::Listen): the port to tell the client.
+    /// Answers [`Effect::Listen`](crate::Effect::Listen): the passive port is open.
     Listening {
-        /// Port bound.
+        /// The port to tell the client.
         port: u16,
     },
-    /// Answer to `Listen`: no port could be had, or a limit was hit. The refusal is the reply
+    /// Answers `Listen`: no port was available, or a limit was reached. The refusal is the reply
     /// (425).
     ListenFailed(Refusal),
-    /// Somebody connected to the passive port. The session answers with `AcceptData` or
-    /// `RejectData`.
+    /// A peer connected to the passive port. The session answers with `AcceptData` or `RejectData`.
     Accepted {
         /// Its address.
         peer: SocketAddr,
     },
-    /// Answer to `Connect`: the active connection stands.
+    /// Answers `Connect`: the active data connection is established.
     Connected,
-    /// There is no data connection: the client's port was not reached (answer to `Connect`), the
-    /// passive port can accept none, or it broke before a transfer. The driver has closed it.
+    /// The data connection failed, and the driver has closed it: the client's port was not reached
+    /// (answers `Connect`), the passive port can no longer accept, or the connection broke before a
+    /// transfer.
     Failed,
-    /// Bytes moved so far by the transfer in progress, told before a line is handed over.
+    /// How far the transfer in progress is, reported before a line is handed over.
     Progress {
-        /// Bytes on the data connection.
+        /// Bytes moved on the data connection so far.
         bytes: u64,
     },
-    /// Answer to `StartTransfer` (also after `AbortTransfer`): it is over, the file is finished and
-    /// the data connection is shut down. Exactly one for each `StartTransfer`.
+    /// Answers `StartTransfer`, also after `AbortTransfer`: the transfer has ended, the file is
+    /// finished and the data connection shut down. Comes exactly once for each `StartTransfer`.
     Ended {
-        /// How it ended; with `Stalled` the session ends, too.
+        /// How it ended; `Stalled` ends the session, too.
         end: TransferEnd,
-        /// Bytes on the data connection.
+        /// Bytes moved on the data connection.
         bytes: u64,
-        /// Why the file could not be read, written or finished; replaces the usual text.
+        /// Why the file could not be read, written or finished; replaces the usual reply.
         refusal: Option<Refusal>,
     },
 }
 
-/// From the operator or a limit.
+/// A request of the operator, or of a limit.
 ///
-/// The enum is complete: a driver has to know all that it may hand over.
+/// The enum is complete: a driver has to know everything that it can request.
 #[derive(Clone, Debug)]
 pub enum AdminEvent {
-    /// The server is stopping: a session with nothing in progress gets `421` and ends; else that
-    /// comes after the reply to the command, or to the transfer, in progress.
+    /// The server is stopping: a session with nothing in progress gets `421` and ends; any other
+    /// gets it after the reply to the command or transfer in progress.
     Drain,
-    /// End now with `421 text`; a transfer in progress is aborted.
+    /// End the session now with `421 text`; a transfer in progress is aborted.
     Kick(&'static str),
-    /// From now on `227` tells this address, as
-    /// [`SessionConfig::masquerade_address`](crate::SessionConfig::masquerade_address) did.
+    /// From now on `227` gives this address, instead of
+    /// [`SessionConfig::masquerade_address`](crate::SessionConfig::masquerade_address).
     Masquerade(Option<Ipv4Addr>),
 }
 
-/// For logs and observers; never needed for the protocol.
+/// An event for logs and observers; the protocol does not need it.
 ///
-/// The enum is complete: what a log or an observer does not tell is left out by name.
+/// The enum is complete: a log or an observer names the events that it leaves out.
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
-    /// USER and PASS were accepted.
+    /// A user was let in, by PASS or by USER with a certificate.
     LoggedIn {
         /// User name.
         username: String,
     },
-    /// They were not.
+    /// A login was refused.
     LoginFailed {
-        /// As given.
+        /// User name as given.
         username: String,
-        /// As given; `None` where a certificate had to do.
+        /// Password as given; `None` if only a certificate was checked.
         password: Option<Secret<Arc<str>>>,
     },
-    /// QUIT, REIN, USER again, or AUTH (pyftpdlib: `on_logout`); not when the client just goes.
+    /// The user has logged out, by QUIT, REIN, another USER or AUTH (pyftpdlib: `on_logout`); not
+    /// reported when the client just disconnects.
     LoggedOut {
         /// User name.
         username: String,
     },
-    /// A data connection from a foreign address was turned away.
+    /// A data connection from a foreign address was rejected.
     ForeignData {
         /// Its address.
         peer: SocketAddr,
     },
-    /// A data connection was closed since no transfer command came for it in time.
+    /// A data connection was closed because no transfer command came for it in time.
     DataUnused,
-    /// A RETR, STOR, APPE, STOU or listing, also that of STAT, that had begun has ended (reply
-    /// already queued).
+    /// A RETR, STOR, APPE, STOU or listing (also that of STAT) has ended after it had begun. Its
+    /// reply is already queued.
     TransferEnded {
-        /// Whose it was; that user may have logged out since it began.
+        /// The user who began it, who may have logged out since.
         username: String,
-        /// The command, which [says](Verb::transfers) what was transferred.
+        /// The command, which [tells](Verb::transfers) what was transferred.
         verb: Verb,
         /// The file or directory.
         path: VirtualPath,
         /// How it ended.
         end: TransferEnd,
-        /// Bytes on the data connection.
+        /// Bytes moved on the data connection.
         bytes: u64,
-        /// Time since the data connection stood.
+        /// Time since the data connection was established.
         duration: Duration,
     },
-    /// A command that changes the filesystem succeeded (reply already queued).
+    /// A command that changes the filesystem has succeeded. Its reply is already queued.
     Changed {
-        /// The command, never another name of it: [`Verb::primary`].
+        /// The command, by its [primary](Verb::primary) name.
         verb: Verb,
         /// What it changed.
         change: Change,
     },
-    /// COMB has appended files to another one, and removed them; also where it could not remove
-    /// all of them (reply already queued).
+    /// COMB has appended files to another one and removed them, or at least some of them. Its reply
+    /// is already queued.
     Combined {
-        /// The file they were appended to.
+        /// The file that they were appended to.
         target: VirtualPath,
-        /// Those that it removed.
+        /// The files that were removed.
         removed: Vec<VirtualPath>,
     },
 }

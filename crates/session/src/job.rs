@@ -1,5 +1,5 @@
-//! Blocking work that a session asks for: calls of the user's filesystem, with the permission each
-//! needs; and how it ended, as logins also do.
+//! The blocking operations that a session asks for, as calls of the user's filesystem with the
+//! permission that each needs, and the outcomes of these and of logins.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use ftpdlib_proto::{
 
 use crate::Secret;
 
-/// Why a job did not do what was asked, ready for the client: no real path in it.
+/// Why a job did not do what was asked, fit to be shown to the client: it holds no real path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// Reply code; 4yz or 5yz.
@@ -20,7 +20,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// One with this code, 4yz or 5yz, and this text, one line.
+    /// Creates a refusal with this code, 4yz or 5yz, and this text, one line.
     pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code: ReplyCode::new(code),
@@ -37,32 +37,31 @@ impl Refusal {
         }
     }
 
-    /// What is said of a fault on our side that is none of the client's business: `451`, in the
+    /// The refusal for a fault of the server that is none of the client's business: `451`, in the
     /// words of RFC 959 §4.2.1.
     pub fn local_error() -> Self {
         Self::new(451, "Requested action aborted: local error in processing.")
     }
 
-    /// The reply that tells it.
+    /// Converts the refusal into the reply that reports it.
     pub fn into_reply(self) -> Reply {
         Reply::new(self.code.value(), self.text)
     }
 }
 
-/// Something to do on a thread that may block. The paths are absolute; a job knows no working
-/// directory.
+/// An operation that may block. Its paths are absolute; a job knows no working directory.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Permission needed on every path of the action, checked by the job itself; an action whose
-    /// paths need different ones says which.
+    /// Permission needed on every path of the action, unless the action documents different ones
+    /// for its paths. The job itself checks it.
     pub perm: Option<Perm>,
     /// What to do.
     pub action: Action,
 }
 
-/// How an upload treats what is there.
+/// How an upload treats existing content.
 ///
-/// The enum is complete: each driver has to do all of them.
+/// The enum is complete: every driver has to implement all variants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WriteHow {
     /// STOR.
@@ -71,74 +70,78 @@ pub enum WriteHow {
     Append,
     /// REST and STOR.
     At(u64),
-    /// RANG and STOR: an existing file, or a new one from byte 0 on; what comes beyond the range is
-    /// refused at the end.
+    /// RANG and STOR: writes this range of an existing file, or of a new one if the range begins at
+    /// byte 0. If more bytes come than the range holds, the upload is refused at its end.
     Within(ByteRange),
     /// STOU.
     Unique,
 }
 
-/// The form of a directory listing. Complete: FTP has no other.
+/// The form of a directory listing.
+///
+/// The enum is complete: FTP has no other form.
 #[derive(Clone, Copy, Debug)]
 pub enum ListFormat {
     /// LIST, STAT: `ls -l` lines sorted by name.
     Long,
     /// NLST: names, sorted.
     Names,
-    /// MLSD: facts, directory order.
+    /// MLSD: facts, in directory order.
     Facts(FactSet),
 }
 
-/// What a job does; in brackets the [`Answer`] it is to give.
+/// What a job does; in parentheses the [`Answer`] expected.
 ///
-/// The enum is complete: each driver has to do all of them, and to check permissions for them.
+/// The enum is complete: every driver has to implement all variants and check their permissions.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// CWD (`Done`).
     ChangeDirectory(VirtualPath),
-    /// SIZE, MDTM, CPFR (`Metadata`; links followed).
+    /// SIZE, MDTM, CPFR (`Metadata`; follows links).
     Stat(VirtualPath),
-    /// MLST (`Text`: the fact line `facts; path`, path in disk bytes, without leading blank).
+    /// MLST (`Text`: the fact line `facts; path`, with the path in disk bytes and no leading
+    /// blank).
     FactLine {
-        /// Subject.
+        /// File or directory.
         path: VirtualPath,
         /// Facts shown.
         facts: FactSet,
     },
-    /// RNFR: refused if nothing is there (`Done`; links not followed).
+    /// RNFR (`Done`; does not follow links): refused if the path does not exist.
     Exists(VirtualPath),
-    /// A command that changes one thing in the filesystem (`Done`); a copy is work.
+    /// A command that makes one change in the filesystem (`Done`). A copy runs as work.
     Change(Change),
     /// AVBL (`Space`).
     AvailableSpace(VirtualPath),
-    /// HASH and the X forms (`Digest`); work.
+    /// HASH, XCRC and its relatives (`Digest`). Runs as work.
     Digest {
         /// File.
         path: VirtualPath,
-        /// Used instead, and as a whole, if this is there: numbers after the name were taken for a
-        /// range.
+        /// The path that the whole argument names, if numbers after the name were taken for a
+        /// range. If this file exists, it is digested instead of `path`, and in full: the numbers
+        /// are part of its name.
         whole: Option<VirtualPath>,
-        /// Which bytes; an end past that of the file means the file's. `None` if the numbers are no
-        /// range: 501, unless `whole` is there.
+        /// Which bytes; an end past the end of the file means the end of the file. `None` if the
+        /// numbers form no valid range: the job then refuses with 501, unless `whole` exists.
         range: Option<ByteRange>,
-        /// How.
+        /// The algorithm.
         algorithm: HashAlgorithm,
     },
-    /// COMB (`Combined`): appends the parts to the target, then removes them; work. Takes
-    /// [`Perm::Store`] on the target, [`Perm::Retrieve`] and [`Perm::Delete`] on each part. Nothing
-    /// has changed if it fails.
+    /// COMB (`Combined`): appends the parts to the target, then removes them. Runs as work. Needs
+    /// [`Perm::Store`] on the target, [`Perm::Retrieve`] and [`Perm::Delete`] on each part. If it
+    /// fails, nothing has changed.
     Combine {
-        /// Made, if it is not there.
+        /// The file appended to, created if it does not exist.
         target: VirtualPath,
-        /// At least one.
+        /// The files to append, at least one.
         parts: Vec<VirtualPath>,
     },
-    /// A registered command (`Reply`). The permission is checked at `path`, which a driver may hand
-    /// to the command as it was resolved.
+    /// A registered command (`Reply`). The permission is checked at `path`; a driver may pass the
+    /// command this path with its links resolved.
     Registered {
-        /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
+        /// Index in [`SessionConfig::commands`](crate::SessionConfig::commands).
         index: usize,
-        /// As given, in disk bytes. It may be a password.
+        /// The argument as given, in disk bytes. It may be a password.
         argument: Secret<Vec<u8>>,
         /// What the argument names; the working directory if there is none.
         path: VirtualPath,
@@ -149,56 +152,60 @@ pub enum Action {
     OpenRead {
         /// File.
         path: VirtualPath,
-        /// What is sent of it; an end past that of the file means the file's.
+        /// The bytes to send; an end past the end of the file means the end of the file.
         range: ByteRange,
     },
     /// STOR, APPE, STOU (`Opened`).
     OpenWrite {
-        /// File; for `Unique` the directory joined with the prefix.
+        /// File; for `Unique`, the directory joined with the prefix of the name to be made.
         path: VirtualPath,
-        /// How.
+        /// How to treat existing content.
         how: WriteHow,
     },
-    /// LIST, NLST, MLSD, STAT (`Opened`). A path that is no directory: LIST, NLST and STAT list the
-    /// one entry, MLSD is refused with 501. Where nothing has that name, its last part may be a
-    /// [pattern](ftpdlib_proto::NamePattern) for all but MLSD: the entries it matches are listed.
+    /// LIST, NLST, MLSD, STAT (`Opened`).
+    ///
+    /// If the path is not a directory, LIST, NLST and STAT list this one entry, and MLSD is refused
+    /// with 501. If it does not exist, its last part may be a
+    /// [pattern](ftpdlib_proto::NamePattern), except for MLSD: the entries that match are listed.
     OpenList {
         /// What to list.
         path: VirtualPath,
-        /// The whole argument, with the prefix beside it, when switches were eaten. Used instead
-        /// if this is there: for NLST always, for the others if `path` is not there.
+        /// If switches were removed from the argument: the path that the whole argument names, and
+        /// its prefix. NLST lists this path whenever it exists, LIST and STAT only if `path` does
+        /// not.
         whole: Option<(VirtualPath, Vec<u8>)>,
-        /// What stands before the last part of `path` in the argument, as given: NLST gives names
-        /// back with it, where they are not those of a directory.
+        /// What the client wrote before the last part of `path`. NLST puts it before the names that
+        /// it returns, unless they are the entries of a directory.
         prefix: Vec<u8>,
-        /// Form.
+        /// The form of the listing.
         format: ListFormat,
-        /// Encoding of names on the wire at this moment.
+        /// Encoding of names on the control connection when the command came.
         encoding: NameEncoding,
     },
 }
 
 /// What a command changes in the filesystem.
 ///
-/// The enum is complete: each driver has to do all of them, and an observer is to miss none. COMB
-/// alone is none of them: it changes several files, and not always as many as it is to.
+/// The enum is complete: every driver has to implement all variants, and an observer must not miss
+/// one. COMB alone is not among them: it changes several files, and may succeed only for some of
+/// them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Change {
-    /// A file or directory gets another name: RNTO.
+    /// Renames a file or directory: RNTO.
     Rename {
         /// Old name.
         from: VirtualPath,
         /// New name.
         to: VirtualPath,
     },
-    /// A file is removed: DELE.
+    /// Removes a file: DELE.
     Remove(VirtualPath),
-    /// A directory is made: MKD.
+    /// Creates a directory: MKD.
     MakeDirectory(VirtualPath),
-    /// A directory is removed: RMD.
+    /// Removes a directory: RMD.
     RemoveDirectory(VirtualPath),
-    /// At least one of these facts is set: MFF, MFMT, MDTM with a time, SITE UTIME, SITE CHMOD.
-    /// Takes [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
+    /// Sets at least one of these facts: MFF, MFMT, MDTM with a time, SITE UTIME, SITE CHMOD. Needs
+    /// [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
     SetFacts {
         /// File or directory.
         path: VirtualPath,
@@ -207,19 +214,19 @@ pub enum Change {
         /// Permission bits.
         mode: Option<u32>,
     },
-    /// A file is copied into the place of what is there: CPTO, SITE COPY; work. Takes
-    /// [`Perm::Retrieve`] on `from`, [`Perm::Store`] on `to`. Nothing has changed if it fails.
+    /// Copies a file over whatever `to` names: CPTO, SITE COPY. Runs as work. Needs
+    /// [`Perm::Retrieve`] on `from`, [`Perm::Store`] on `to`. If it fails, nothing has changed.
     Copy {
-        /// File to be read.
+        /// File to read.
         from: VirtualPath,
-        /// File to be made.
+        /// File to create or replace.
         to: VirtualPath,
     },
-    /// A symbolic link is made: SITE SYMLINK. Takes [`Perm::Store`] on the link.
+    /// Creates a symbolic link: SITE SYMLINK. Needs [`Perm::Store`] on the link.
     Symlink {
-        /// Where it leads.
+        /// Where the link leads.
         target: VirtualPath,
-        /// Its own name.
+        /// The link itself.
         link: VirtualPath,
     },
 }
@@ -229,30 +236,30 @@ pub enum Change {
 /// The enum is complete: the session acts on all of them.
 #[derive(Debug)]
 pub enum Answer<P> {
-    /// Nothing to tell.
+    /// The job was done; it has nothing to report.
     Done,
-    /// Who logged in.
+    /// The user was let in.
     Login(LoginFacts),
-    /// The certificate does not let the user in.
+    /// The certificate alone does not let the user in.
     PasswordNeeded,
-    /// Of the path asked for.
+    /// The metadata of the path.
     Metadata(Metadata),
     /// A line of text in disk bytes.
     Text(Vec<u8>),
     /// Bytes that may still be stored.
     Space(u64),
-    /// A digest, most significant byte first, and of which bytes of the file it is.
+    /// A digest, and the bytes of the file that it covers.
     Digest {
-        /// The digest.
+        /// The digest, most significant byte first.
         digest: Vec<u8>,
-        /// Offset of the first byte, and the one after the last.
+        /// Offset of the first byte, and the offset after the last.
         range: std::ops::Range<u64>,
     },
-    /// The parts are in the target.
+    /// The parts have been appended to the target.
     Combined {
-        /// The parts that were removed then, by their places.
+        /// Indices of the parts that were removed afterwards.
         removed: Vec<usize>,
-        /// What the client is told if others stay.
+        /// What to tell the client if others could not be removed.
         refusal: Option<Refusal>,
     },
     /// The reply of a registered command.
@@ -261,30 +268,33 @@ pub enum Answer<P> {
     Opened {
         /// Opaque to the session.
         payload: P,
-        /// Bytes that will be sent from the file's start, if known: its whole size.
+        /// Size of the whole file in bytes, if it is known.
         size: Option<u64>,
-        /// The path really opened (STOU: the name made; listings: the one chosen).
+        /// The path that was actually opened: for STOU the name made, for listings the one chosen.
         path: VirtualPath,
     },
 }
 
-/// What the session keeps of a login; the driver keeps the rest.
+/// What the session needs to know of a login; the driver keeps the rest.
 #[derive(Clone, Debug)]
 pub struct LoginFacts {
-    /// Name.
+    /// User name.
     pub username: String,
     /// Text of 230; may have several lines.
     pub msg_login: String,
     /// Text of 221; may have several lines.
     pub msg_quit: String,
-    /// First working directory.
+    /// Initial working directory.
     pub start_dir: VirtualPath,
-    /// The user's own encoding; `None` leaves the one in force.
+    /// The user's own encoding of names; `None` leaves the one in use.
     pub encoding: Option<NameEncoding>,
-    /// What the user may do somewhere: FEAT leaves out what needs other permissions.
+    /// The permissions that the user has on at least some path: FEAT omits commands that need
+    /// others.
     pub perms: Perms,
 }
 
-/// How a job ended. A failed login is `Err` with 530 and the text to tell, which is told only after
+/// How a job ended.
+///
+/// A failed login is `Err` with 530 and the text of the reply, which the session delays by
 /// [`SessionConfig::auth_failed_timeout`](crate::SessionConfig::auth_failed_timeout).
 pub type JobOutcome<P> = Result<Answer<P>, Refusal>;

@@ -1,9 +1,10 @@
 //! The FTP server protocol interpreter, without IO.
 //!
-//! A [`Session`] is one client's side of the protocol: lines, answers of jobs, happenings on the
-//! data side and the operator's wishes go in through its `handle_*` methods, [`Effect`]s come out
-//! of [`Session::poll_effect`]. It names no socket, file, thread or clock; every method that needs
-//! the time is given it. What drives it may be a reactor, a thread or a test.
+//! A [`Session`] holds the protocol state of one client. Command lines, answers of jobs, events of
+//! the data connection and the operator's requests go in through its `handle_*` methods;
+//! [`Effect`]s come out of [`Session::poll_effect`]. It names no socket, file, thread or clock;
+//! every method that needs the time is given it. What drives it may be a reactor, a thread or a
+//! test.
 //!
 //! # The driver's part
 //!
@@ -25,11 +26,11 @@
 //! - [`Effect::Secure`] is answered by [`ControlEvent::Secured`], or by [`ControlEvent::Closed`].
 //! - Every payload `P` handed over in [`Answer::Opened`] comes back once: in a [`Transfer`] or in
 //!   [`Effect::Discard`].
-//! - After [`Effect::Close`] nothing comes out, whatever goes in.
+//! - After [`Effect::Close`] no effect comes out, whatever goes in.
 //!
-//! An event that answers nothing is ignored, so a driver need not filter late ones.
+//! An answer that no effect awaits any more is ignored, so a driver need not filter late events.
 //!
-//! What else a driver has to heed:
+//! A driver also observes these rules:
 //!
 //! - [`Session::encoding`] is that of the lines that it reads, and of the replies that it sends.
 //! - [`Session::protects_data`] says whether a data connection that it makes is to be under TLS.
@@ -39,13 +40,14 @@
 //! - Before an upload ends well, the lines that have come are searched for
 //!   [ABOR](Session::is_abor), up to the first that is not
 //!   [served meanwhile](Session::is_served_meanwhile).
-//! - [`Session::stay_active`] is called when a deadline comes while the driver itself keeps the
+//! - It calls [`Session::stay_active`] if a deadline passes while the driver itself keeps the
 //!   client waiting.
-//! - Once [`Session::is_ending`], what the client sends is thrown away. While
-//!   [`Session::waits_after_quit`], or while [`Session::owes_reply`], an end of its side in order
-//!   is no [`ControlEvent::Closed`].
-//! - After [`Effect::Close`], replies are still sent, and the client's end is waited for, so that
-//!   it can read them; unless [`Session::said_goodbye`]: it expects nothing more.
+//! - Once [`Session::is_ending`], it throws away what the client sends. While
+//!   [`Session::waits_after_quit`] or [`Session::owes_reply`], it does not report
+//!   [`ControlEvent::Closed`] if the client has closed only its own side, in order.
+//! - After [`Effect::Close`] it still sends the replies and waits for the client to close, so that
+//!   the client can read them; unless [`Session::said_goodbye`]: then the client expects nothing
+//!   more.
 //!
 //! # Examples
 //!

@@ -1,35 +1,35 @@
-//! Commands that the server's owner adds.
+//! Commands added by the owner of the server.
 
 use ftpdlib_proto::{ArgumentRule, CommandLine, Perm, Verb};
 
-/// A command that is not in the verb table, or takes the place of one that is: what a session has
-/// to know of it. What it does is the driver's, by its place in
+/// A command that is not in the verb table, or that replaces one of its commands, as far as a
+/// session has to know it. The driver carries it out, by its index in
 /// [`SessionConfig::commands`](crate::SessionConfig::commands).
 #[derive(Clone, Debug)]
 pub struct RegisteredCommand {
-    /// Verb in upper case; `SITE PING` for a sub-command. That of a command of the table stands for
-    /// [other names](ftpdlib_proto::Verb::primary) of it, too, where they are not registered
-    /// themselves.
+    /// Verb in upper case; `SITE PING` for a sub-command of SITE. The name of a command of the
+    /// table also covers its [other names](ftpdlib_proto::Verb::primary), unless they are
+    /// registered themselves.
     pub name: String,
     /// Whether the user must have logged in.
     pub login_required: bool,
     /// Permission needed at the path that the argument names, or at the working directory if there
     /// is no argument.
     pub perm: Option<Perm>,
-    /// Whether it takes an argument.
+    /// Whether the command takes an argument.
     pub argument: ArgumentRule,
     /// Text of HELP, one line.
     pub help: String,
-    /// Line of FEAT; `None` for a command that is not listed there.
+    /// Line in FEAT; `None` if it has none.
     pub feature: Option<String>,
 }
 
 impl RegisteredCommand {
-    /// The place in `commands` of the one that `line` calls, and its argument, with which the line
-    /// ends: what follows exactly one blank, every byte of it.
+    /// Finds the command that `line` calls: its index in `commands`, and its argument. The argument
+    /// is everything after exactly one blank, to the end of the line.
     ///
-    /// That is the one of this name, in any case; or else the one whose name is the
-    /// [primary](Verb::primary) of the verb.
+    /// A command of this name, in any case, is preferred; otherwise it is the command whose name is
+    /// the [primary](Verb::primary) name of the verb.
     ///
     /// # Examples
     ///
@@ -65,14 +65,14 @@ impl RegisteredCommand {
         Some((index, called.argument))
     }
 
-    /// The place of the command that replaces the one of the table that `verb` is a name of: who
-    /// may not have that must not have it by another name.
+    /// The index of the command that replaces the command of the table which `verb` names: a client
+    /// that may not use the replacement must not get the original by another name.
     pub(crate) fn in_place_of(commands: &[Self], verb: Verb) -> Option<usize> {
         let name = verb.primary().info().name;
         commands.iter().position(|command| command.name == name)
     }
 
-    /// Whether its name, or that of its sub-command of SITE, is `verb` in any case.
+    /// Whether `verb`, in any case, is its name, or its sub-command's name if `site`.
     fn is_named(&self, site: bool, verb: &[u8]) -> bool {
         let name = match self.site_name() {
             Some(name) if site => name,
@@ -82,7 +82,7 @@ impl RegisteredCommand {
         name.as_bytes().eq_ignore_ascii_case(verb)
     }
 
-    /// Name of the sub-command, if it is one of SITE.
+    /// The name of the sub-command, if it is one of SITE.
     fn site_name(&self) -> Option<&str> {
         self.name.strip_prefix("SITE ")
     }

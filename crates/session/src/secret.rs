@@ -1,8 +1,8 @@
-//! What no log is to show.
+//! Values that must not appear in logs.
 
 use std::fmt;
 
-/// A password, or what may be one: `Debug` does not show it.
+/// A password, or what may be one: its `Debug` output does not show it.
 #[derive(Clone)]
 pub struct Secret<T>(pub T);
 

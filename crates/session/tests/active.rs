@@ -1,4 +1,4 @@
-//! What comes while an active data connection is being made.
+//! Lines and events that come while an active data connection is being made.
 
 mod support;
 
@@ -10,7 +10,7 @@ use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Session, SessionC
 
 use support::{facts, opened};
 
-/// A session in which RETR has come and the connection does not stand yet.
+/// A session after RETR, whose active data connection is not established yet.
 struct Connecting {
     session: Session<()>,
     now: Instant,
@@ -45,7 +45,7 @@ impl Connecting {
         connecting
     }
 
-    /// Hands a line over, which has to be wanted.
+    /// Hands over a line, which the session has to want.
     #[track_caller]
     fn say(&mut self, line: &str) {
         assert!(self.session.wants_input(), "{line}");

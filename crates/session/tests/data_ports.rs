@@ -1,4 +1,4 @@
-//! Which addresses PORT and EPRT may name.
+//! The addresses that PORT and EPRT accept.
 
 mod support;
 
@@ -10,7 +10,7 @@ use ftpdlib_session::{Answer, ControlEvent, Effect, Session, SessionConfig};
 
 use support::{facts, opened};
 
-/// What a logged-in client at `client` is answered, and where a LIST after it would connect.
+/// Checks the reply to a logged-in client at `client`, and where a LIST after it would connect.
 #[track_caller]
 fn check(client: &str, line: &str, code: u16, target: Option<&str>) {
     let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Jobs whose client is gone.
+//! Jobs that go on after their client has gone.
 
 mod support;
 
@@ -11,7 +11,7 @@ use ftpdlib_session::{
 
 use support::logged_in;
 
-/// A session in which `line` has asked for a job, and what it wants from then on.
+/// Returns a session that has asked for a job for `line`, with that effect already taken.
 fn asked(line: &str, now: Instant) -> Session<()> {
     let mut session = logged_in(SessionConfig::default(), now);
     session.handle_control(ControlEvent::Line(line.as_bytes()), now);
@@ -50,7 +50,7 @@ fn a_job_that_hung_kept_its_session_when_the_client_was_gone() {
             end(&mut session, now);
             assert!(wanted(&mut session).is_empty(), "{line}");
             let deadline = session.poll_timeout().unwrap();
-            // Being told so again gives it no more time.
+            // A second end does not extend the deadline.
             end(&mut session, deadline);
             assert_eq!(session.poll_timeout(), Some(deadline), "{line}");
             session.handle_timeout(deadline);

@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order, a session keeps its promises.
+//! A session keeps its promises, whatever happens in whatever order.
 
 mod model;
 mod support;
@@ -16,7 +16,7 @@ use support::{CLIENT, codes, logged_in, opened, registered};
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 500,
-        // What is found becomes a test with a name.
+        // Every failure found becomes a named test.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -41,7 +41,7 @@ proptest! {
     }
 }
 
-/// A delay that is longer than there are moments for has no end, and is not over at once.
+/// A delay too long to be represented never ends, rather than ending at once.
 #[test]
 fn a_failed_login_with_the_longest_delay_was_answered_at_once() {
     let now = Instant::now();
@@ -62,8 +62,8 @@ fn a_failed_login_with_the_longest_delay_was_answered_at_once() {
     assert!(!session.wants_input());
 }
 
-/// A line that is too long, or refused by an observer, is answered in its turn: after the work
-/// that was asked for before it.
+/// A line that is too long, or vetoed by an observer, is answered in its turn, after work that was
+/// requested before it.
 #[test]
 fn a_refused_line_does_not_overtake_the_work_before_it() {
     let (line, reply) = (b"NOOP".as_slice(), &Reply::new(550, "No."));
@@ -88,7 +88,7 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
     }
 }
 
-/// Clients take a 421 for the end of the session and come back in another one.
+/// Clients take a 421 for the end of the session, and reconnect.
 #[test]
 fn a_session_went_on_after_a_421_of_the_owner() {
     let now = Instant::now();
@@ -144,8 +144,8 @@ fn a_session_went_on_after_a_421_of_the_owner() {
     }
 }
 
-/// A user may be changed while a file of the former one is transferred, and there may be no room
-/// for the new one.
+/// A client may log in anew while a file of the previous user is transferred, and there may be no
+/// room for the new one.
 #[test]
 fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
     let now = Instant::now();

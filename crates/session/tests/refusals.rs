@@ -1,4 +1,4 @@
-//! Jobs and transfers that are refused, and what becomes of their data connections.
+//! Refused jobs and transfers, and what happens to their data connections.
 
 mod support;
 
@@ -12,7 +12,7 @@ use ftpdlib_session::{
 
 use support::{CLIENT, logged_in, opened, registered};
 
-/// What a session wants done, in words.
+/// The effects of a session, in words.
 fn effects(session: &mut Session<()>) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(effect) = session.poll_effect() {
@@ -30,8 +30,8 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
     all
 }
 
-/// Whether the whole argument is the name of a file, has to be known before the time of another one
-/// is set.
+/// The session must know whether the whole argument names a file before it sets the time of
+/// another.
 #[test]
 fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() {
     for (code, then) in [(450, "450"), (451, "451"), (550, "set /a"), (502, "set /a")] {
@@ -105,8 +105,8 @@ fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
     }
 }
 
-/// A command that is refused before its job, or in its place, while a data connection stands for
-/// it.
+/// Returns a session after a command that was refused before its job, or vetoed, while a data
+/// connection was open for it.
 fn refuse_over_data(line: ControlEvent<'_>) -> Session<()> {
     let now = Instant::now();
     let mut session = logged_in(
@@ -164,7 +164,7 @@ fn an_upload_used_a_data_connection_that_a_refused_download_had_used_up() {
     ] {
         let mut session = refuse_over_data(event);
         assert_eq!(effects(&mut session), [code], "{event:?}");
-        // For another download it is good.
+        // Another download can use it.
         assert!(session.is_data_unused(), "{event:?}");
         session.handle_control(ControlEvent::Line(b"STOR other"), Instant::now());
         assert_eq!(effects(&mut session), ["close", "425"], "{event:?}");

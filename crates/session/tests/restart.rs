@@ -1,4 +1,4 @@
-//! REST and RANG: for the next transfer or HASH, whatever becomes of it.
+//! REST and RANG apply to the next transfer or HASH, whether or not it succeeds.
 
 mod support;
 
@@ -14,7 +14,7 @@ use ftpdlib_session::{
 
 use support::facts;
 
-/// What a restart is for, and what replaces it.
+/// The commands that use up or replace a restart.
 const ENDS_RESTART: [Verb; 10] = [
     Verb::Retr,
     Verb::Stor,
@@ -28,15 +28,15 @@ const ENDS_RESTART: [Verb; 10] = [
     Verb::Rang,
 ];
 
-/// A client, and what does the session's jobs.
+/// A client, and the driver that runs the session's jobs.
 struct Client {
     session: Session<()>,
     now: Instant,
     /// The code of each reply.
     replies: Vec<u16>,
-    /// What jobs were to do.
+    /// The actions of all jobs.
     asked: Vec<Action>,
-    /// Whether what is asked for is found.
+    /// Whether jobs find what they look for.
     found: bool,
     /// Whether jobs have to wait for [`answer`](Self::answer).
     slow: bool,
@@ -146,7 +146,7 @@ impl Client {
         assert!(self.session.wants_input());
     }
 
-    /// How an upload of now treats its file.
+    /// Starts an upload, and returns how it treats its file.
     fn upload(&mut self) -> WriteHow {
         self.line("PASV");
         self.asked.clear();
@@ -158,10 +158,11 @@ impl Client {
     }
 }
 
-/// A way to refuse a command: what brings the client into the state, and the command's line there.
+/// A way to have a command refused: its name, what brings the client into the state, and how the
+/// command is sent then.
 type Way = (&'static str, fn(&mut Client), Sent);
 
-/// How a command gets to the session.
+/// How a command reaches the session.
 #[derive(Clone, Copy)]
 enum Sent {
     With(&'static [u8]),
@@ -284,12 +285,12 @@ fn a_restart_outlived_a_line_that_was_too_long() {
     }
 }
 
-/// Clients send many commands between REST and the transfer, which may be refused, too.
+/// Clients send many commands between REST and the transfer, some of which may be refused.
 #[test]
 fn a_restart_waits_for_the_command_that_it_is_for() {
     let others = verbs().iter().map(|info| info.verb);
     let others = others.filter(|verb| !ENDS_RESTART.contains(verb));
-    // These end all that was agreed on.
+    // These commands reset everything.
     let ends = |verb: &Verb| matches!(verb, Verb::User | Verb::Rein | Verb::Quit);
     for verb in others.filter(|verb| !ends(verb)) {
         for sent in [Sent::With(b""), NAME, Sent::With(b" \xe9"), Sent::Vetoed] {

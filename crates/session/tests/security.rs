@@ -12,7 +12,7 @@ use ftpdlib_session::{
 
 use support::facts;
 
-/// The codes with which each line is answered; handshakes and logins succeed, ports are open.
+/// Returns the codes of all replies; handshakes and logins succeed, and ports open.
 fn codes(tls: Option<TlsRules>, lines: &[&str]) -> Vec<u16> {
     let mut client = Client::new(tls);
     client.say_all(lines);
@@ -32,7 +32,7 @@ struct Client {
     handshakes: usize,
     closed: bool,
     completes_handshakes: bool,
-    /// The user whose certificate the client shows.
+    /// The user whose certificate the client presents.
     certificate: Option<&'static str>,
 }
 
@@ -397,12 +397,12 @@ fn a_certificate_lets_its_user_in_and_nobody_else() {
     check(alice, &["AUTH TLS", "USER bob", "PWD"], &[234, 331, 530]);
     check(alice, &["AUTH TLS", "USER bob", "PASS p"], &[234, 331, 230]);
     check(None, &["AUTH TLS", "USER alice", "PWD"], &[234, 331, 530]);
-    // Not before it was shown.
+    // The certificate counts only once it has been presented.
     check(alice, &["USER alice", "PWD"], &[331, 530]);
-    // Who sends a password all the same is not told that anything failed.
+    // A client that sends a password all the same is not told of a failure.
     let lines = ["AUTH TLS", "USER alice", "PASS p", "PWD"];
     check(alice, &lines, &[234, 232, 202, 257]);
-    // It is the connection's, and stays with it.
+    // The certificate belongs to the connection, and stays in effect.
     let lines = ["AUTH TLS", "USER alice", "REIN", "PWD", "USER alice", "PWD"];
     check(alice, &lines, &[234, 232, 220, 530, 232, 257]);
     let lines = ["AUTH TLS", "USER alice", "USER bob", "PWD", "PASS p"];

@@ -11,7 +11,7 @@ use ftpdlib_session::{
 
 use support::{CLIENT, logged_in, opened};
 
-/// A session whose data connection stands, and what it has wanted, in words.
+/// A session with an established data connection, and its effects in words.
 struct Client {
     session: Session<()>,
     now: Instant,
@@ -73,7 +73,7 @@ impl Client {
         }
     }
 
-    /// Checks what was wanted; after `close` nothing is.
+    /// Checks all effects; there must be none after `close`.
     #[track_caller]
     fn check(&mut self, expected: &[&str], case: &str) {
         self.say("NOOP");
@@ -93,7 +93,7 @@ fn a_stalled_transfer_left_its_client_connected() {
     }
 }
 
-/// The file may take long to be finished, and the client say something meanwhile.
+/// Finishing the file may take long, and the client may send lines meanwhile.
 #[test]
 fn what_comes_while_a_stalled_transfer_ends_has_no_answer_of_its_own() {
     for (line, before) in [

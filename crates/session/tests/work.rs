@@ -1,4 +1,4 @@
-//! Work beside commands that the driver has replaced.
+//! Work together with registered commands that replace others.
 
 mod support;
 
@@ -9,7 +9,7 @@ use ftpdlib_session::{Action, Answer, ControlEvent, Effect, Refusal, Session, Se
 
 use support::{logged_in, registered};
 
-/// What a session wants done, in words.
+/// The effects of a session, in words.
 fn effects(session: &mut Session<()>) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(effect) = session.poll_effect() {
@@ -59,7 +59,7 @@ fn a_replaced_command_waits_for_the_end_of_the_work() {
     }
 }
 
-/// What the log tells of a line is what was answered in its turn.
+/// Logs attribute to a line what was answered in its turn.
 #[test]
 fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
     let (line, reply) = (b"DELE b".as_slice(), &Reply::new(550, "No."));
@@ -79,7 +79,7 @@ fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
     }
 }
 
-/// Such a line is refused, and the client would take that for the reply to the work.
+/// Such a line is refused, and the client would take its refusal for the reply to the work.
 #[test]
 fn a_line_with_an_argument_that_is_none_of_its_command_overtook_the_work_before_it() {
     for line in ["QUIT now", "ABOR x", "NOOP x"] {

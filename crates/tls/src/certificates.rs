@@ -1,4 +1,4 @@
-//! Which certificate a client is shown.
+//! The choice of the certificate for a client.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// Chooses by the name that the client asks for (SNI), then by the kind of key that the client can
-/// deal with, then by order. To a client that names nobody, or somebody unknown, all names are
-/// alike, so it is mostly shown the first: clients that connect to an IP address name nobody.
+/// Chooses a certificate by the name that the client asks for (SNI), then by the kind of key that
+/// the client supports, then by order. If the client gives no name, as with an IP address, or an
+/// unknown one, all certificates match, and it mostly gets the first.
 #[derive(Debug)]
 pub(crate) struct Certificates(Vec<Arc<CertifiedKey>>);
 
@@ -118,7 +118,7 @@ mod tests {
         check(&all, Some(names[0]), ecdsa, 0);
         check(&all, Some(names[0]), ed25519, 2);
         check(&all, None, ed25519, 2);
-        // None will do: the client is told so by the handshake.
+        // No certificate is suitable, which the handshake tells the client.
         check(&all, Some("b.example"), ed25519, 1);
         check(&all, None, &[], 0);
     }

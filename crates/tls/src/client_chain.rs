@@ -1,4 +1,4 @@
-//! What a client's chain of certificates may be, so that it is verified quickly.
+//! Limits on a client's certificate chain, so that it is verified quickly.
 
 use std::sync::Arc;
 
@@ -12,22 +12,23 @@ use thiserror::Error;
 use x509_cert::der::asn1::AnyRef;
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tagged};
 
-/// The most certificates of authorities that a client sends with its own: real chains have three.
+/// Limit on the number of authorities' certificates that a client sends with its own: real chains
+/// have three.
 const MOST_AUTHORITIES: usize = 4;
 
-/// The most bytes of all that it sends: real certificates have one or two KiB.
+/// Limit on the size of all certificates together: real ones have one or two KiB each.
 const MOST_BYTES: usize = 32 << 10;
 
-/// Refuses chains that take long to verify, and has another verifier look at the others.
+/// Refuses chains that take long to verify, and passes the others to another verifier.
 ///
-/// rustls tries every path from the client's certificate to an authority, and reads all
-/// certificates again at each step: nine of one name lead to hundreds of thousands of steps, and
-/// any stranger can make such. Where a name stands for one key, or two, there are a handful, since
-/// no path has the same name and key twice.
+/// rustls tries every path from the client's certificate to an authority, and parses all
+/// certificates again at each step: nine certificates of one name lead to hundreds of thousands of
+/// steps, and any stranger can make them. If each name has only one or two keys, there is only a
+/// handful of paths, as no path has the same name and key twice.
 #[derive(Debug)]
 pub(crate) struct ShortChains(pub(crate) Arc<dyn ClientCertVerifier>);
 
-/// Why a chain is not even looked at.
+/// Why a chain is refused without being verified.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 enum Refused {
     #[error("more than {MOST_AUTHORITIES} certificates of authorities came with it")]
@@ -106,7 +107,8 @@ fn check(own: &CertificateDer<'_>, authorities: &[CertificateDer<'_>]) -> Result
         .iter()
         .map(|certificate| owner(certificate).map_err(|_| Refused::Damaged))
         .collect::<Result<_, _>>()?;
-    // One that has a new key may vouch for it with the old one, which comes along then.
+    // An authority with a new key may vouch for it with the old one, whose certificate then comes
+    // along.
     let is_ambiguous = |(name, key): &(AnyRef<'_>, AnyRef<'_>)| {
         let others = owners.iter().filter(|other| other.0 == *name);
         let mut keys = others.map(|other| other.1).filter(|other| other != key);
@@ -119,13 +121,14 @@ fn check(own: &CertificateDer<'_>, authorities: &[CertificateDer<'_>]) -> Result
     }
 }
 
-/// The subject and the public key of a certificate (RFC 5280 §4.1), without a look at the rest.
+/// Returns the subject and the public key of a certificate (RFC 5280 §4.1), without checking the
+/// rest.
 fn owner(certificate: &[u8]) -> der::Result<(AnyRef<'_>, AnyRef<'_>)> {
     let certificate = AnyRef::from_der(certificate)?;
     let signed = SliceReader::new(certificate.value())?.decode::<AnyRef<'_>>()?;
     let mut fields = SliceReader::new(signed.value())?;
     let mut field = || fields.decode::<AnyRef<'_>>();
-    // The first version of X.509 did not say which it is.
+    // A certificate of X.509 version 1 does not state its version.
     if field()?.tag().is_context_specific() {
         let _serial = field()?;
     }
@@ -148,7 +151,7 @@ mod tests {
     use super::*;
     use crate::provider;
 
-    /// Counts how often it is asked, and believes all.
+    /// A verifier that counts its calls and accepts everything.
     #[derive(Debug, Default)]
     struct Counting(AtomicUsize);
 
@@ -230,10 +233,10 @@ mod tests {
         looked_at(&distinct[..4], None);
         looked_at(&distinct, Some(Refused::Many));
         let same = ["x", "x", "x"].map(|name| authority(name, 0));
-        // An authority with a new key, which the old one vouches for.
+        // An authority with a new key, which its old key vouches for.
         looked_at(&same[..2], None);
         looked_at(&same, Some(Refused::Ambiguous));
-        // One that is sent twice leads nowhere else the second time.
+        // A certificate that is sent twice adds no path.
         looked_at(&[same[0].clone(), same[0].clone()], None);
     }
 
@@ -262,7 +265,7 @@ mod tests {
             })
             .collect();
         let client = chain.pop().unwrap();
-        // Some send the root, too.
+        // Some clients send the root, too.
         chain.push(root.der().clone());
         let mut roots = RootCertStore::empty();
         roots.add(root.der().clone()).unwrap();

@@ -1,4 +1,4 @@
-//! Checked settings, and what each control connection takes of them.
+//! Checked settings, and what each control connection takes from them.
 
 use std::sync::Arc;
 
@@ -9,11 +9,10 @@ use crate::store::{OwnSession, ReadOnly};
 use crate::tickets::{BoundTickets, DataTickets};
 use crate::{SessionReuse, TlsError, provider};
 
-/// Most bytes in a record.
+/// Maximum number of bytes in a record.
 const RECORD: usize = 16 << 10;
 
-/// What rustls counts of a record besides its bytes, where a configuration says how long records
-/// are.
+/// What rustls adds to the bytes of a record where a configuration limits its length.
 const RECORD_HEADER: usize = 5;
 
 /// TLS for all connections of a server; made by [`TlsSettings::build`](crate::TlsSettings::build).
@@ -24,12 +23,12 @@ pub struct TlsConfig {
     reuse: SessionReuse,
 }
 
-/// Who says which of the cipher suites that both sides know is taken.
+/// Who chooses among the cipher suites that both sides support.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SuiteOrder {
-    /// The [`provider`], unless the client [shuns AES](provider::shuns_aes).
+    /// The [`provider`] module, unless the client [shuns AES](provider::shuns_aes).
     Ours,
-    /// The configuration that a caller has made.
+    /// The caller's ready-made configuration.
     Callers,
 }
 
@@ -38,12 +37,12 @@ impl TlsConfig {
         if suites == SuiteOrder::Ours {
             base.ignore_client_order = true;
         }
-        // Tickets and memory are each session's own; here are none.
+        // Each session has its own tickets and session memory; there are none here.
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.alpn_protocols = Vec::new();
         base.max_early_data_size = 0;
-        // As many as rustls sends by itself; a caller's own configuration may say none, and then
-        // nobody could resume a session of TLS 1.3.
+        // The default of rustls. A ready-made configuration may say 0, and then nobody could resume
+        // a session of TLS 1.3.
         base.send_tls13_tickets = 2;
         Self {
             base,
@@ -52,8 +51,8 @@ impl TlsConfig {
         }
     }
 
-    /// What one control connection and its data connections use. It stays as it is when the server
-    /// takes on another configuration.
+    /// Creates the TLS session of one control connection and its data connections. A later change
+    /// of the server's configuration does not affect it.
     ///
     /// # Errors
     ///
@@ -79,7 +78,7 @@ pub struct TlsSession {
     reuse: SessionReuse,
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     Control,
@@ -87,9 +86,10 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// The protocols of such a connection, best first (ALPN).
+    /// The protocols for such a connection, best first (ALPN).
     ///
-    /// `x-filezilla-ftp` is none of them: it promises how one server program behaves.
+    /// `x-filezilla-ftp` is not among them: it promises the behaviour of one particular server
+    /// program.
     const fn protocols(self) -> &'static [&'static [u8]] {
         match self {
             Self::Control => &[b"ftp"],
@@ -97,10 +97,10 @@ impl Purpose {
         }
     }
 
-    /// The best protocol that the client names too.
+    /// The best protocol that the client offers, too.
     ///
-    /// A client that names unknown ones only is served without: ending the handshake for that, as
-    /// rustls does where it knows any, would help nobody.
+    /// A client that offers only unknown ones is served without a protocol: ending the handshake,
+    /// as rustls does if it knows any protocol, would help nobody.
     fn protocol(self, hello: &ClientHello<'_>) -> Option<&'static [u8]> {
         let offered: Vec<_> = hello.alpn()?.collect();
         let known = self.protocols().iter();
@@ -109,18 +109,18 @@ impl Purpose {
 }
 
 impl TlsSession {
-    /// What data connections have to do.
+    /// Whether data connections have to resume the session.
     pub(crate) fn reuse(&self) -> SessionReuse {
         self.reuse
     }
 
-    /// Most bytes in a record that is written.
+    /// Maximum number of bytes in a record that is written.
     pub(crate) fn record_size(&self) -> usize {
         let size = self.config.max_fragment_size;
         size.map_or(RECORD, |size| size.saturating_sub(RECORD_HEADER).max(1))
     }
 
-    /// The configuration for a client of the control connection that says `hello`.
+    /// The configuration for the control connection of a client that says `hello`.
     pub(crate) fn control(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         let protocol = Purpose::Control.protocol(hello);
         if protocol.is_none() && !self.yields_to(hello) {
@@ -129,8 +129,8 @@ impl TlsSession {
         Arc::new(self.fitted(protocol, hello))
     }
 
-    /// The configuration for a client of a data connection, and what gives it new tickets; none to
-    /// a client of TLS 1.3 that `only_sends`.
+    /// The configuration for a data connection of a client that says `hello`, and the tickets that
+    /// it can give. A client of TLS 1.3 that `only_sends` gets no tickets.
     pub(crate) fn data(
         &self,
         hello: &ClientHello<'_>,
@@ -138,8 +138,8 @@ impl TlsSession {
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
         let mut config = self.fitted(Purpose::Data.protocol(hello), hello);
         if only_sends {
-            // They would come after the handshake, to a client that may close without reading them;
-            // that is a reset, which takes the end of the upload along.
+            // They would come after the handshake, to a client that may close without reading them.
+            // That causes a reset, which destroys the end of the upload.
             config.send_tls13_tickets = 0;
         }
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
@@ -148,7 +148,7 @@ impl TlsSession {
         (Arc::new(config), tickets)
     }
 
-    /// The configuration for a client that says `hello`, with whom `protocol` is spoken.
+    /// The configuration for a client that says `hello`, with the chosen `protocol`.
     fn fitted(&self, protocol: Option<&[u8]>, hello: &ClientHello<'_>) -> ServerConfig {
         let mut config = ServerConfig::clone(&self.config);
         config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
@@ -158,7 +158,7 @@ impl TlsSession {
         config
     }
 
-    /// Whether the client's order of cipher suites is followed in place of the server's.
+    /// Whether the client's order of cipher suites takes precedence over the server's.
     fn yields_to(&self, hello: &ClientHello<'_>) -> bool {
         self.suites == SuiteOrder::Ours && provider::shuns_aes(hello)
     }

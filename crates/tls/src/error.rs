@@ -1,4 +1,4 @@
-//! What is wrong with certificates, keys and settings.
+//! Errors in certificates, keys and settings.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use rustls::CertificateError;
 use thiserror::Error;
 
-/// Why there is no TLS with these settings.
+/// Why TLS settings cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {path:?}: {source}")]
     Unreadable {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -21,7 +21,7 @@ pub enum TlsError {
     /// A file is not PEM, or not all of it.
     #[error("{path:?} is no PEM file: {reason}")]
     Malformed {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -29,25 +29,25 @@ pub enum TlsError {
     /// A file that should hold certificates holds none.
     #[error("{path:?} holds no certificate")]
     NoCertificate {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// A file that should hold a private key holds none.
     #[error("{path:?} holds no private key")]
     NoKey {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
-    /// A private key is encrypted; there is nobody to ask for its passphrase.
+    /// A private key is encrypted: there is nobody to ask for its passphrase.
     #[error("the private key in {path:?} is encrypted; store it without a passphrase")]
     EncryptedKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// A private key is of an unknown kind, or damaged.
     #[error("the private key in {path:?} cannot be used: {reason}")]
     UnusableKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -60,10 +60,10 @@ pub enum TlsError {
         /// File of the key.
         key: PathBuf,
     },
-    /// A certificate is damaged, or cannot be used as what it was given for.
+    /// A certificate is damaged, or cannot be used for its purpose.
     #[error("the certificate in {path:?} cannot be used: {reason}")]
     UnusableCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -71,7 +71,8 @@ pub enum TlsError {
     /// A key was named without the certificate that it belongs to.
     #[error("a private key needs a certificate")]
     KeyWithoutCertificate,
-    /// The system gives no random numbers, or the cryptography cannot do what was asked.
+    /// The system provides no random numbers, or the cryptography provider cannot do what was
+    /// asked.
     #[error("TLS is not available: {0}")]
     Unavailable(String),
 }
@@ -93,8 +94,9 @@ impl TlsError {
     }
 }
 
-/// What is wrong with a certificate or a key, for people who have the file or the client before
-/// them: some of rustls's own texts name a variant in its source, or blame the peer for our file.
+/// Describes what is wrong with a certificate or a key, for readers who have the file or the client
+/// before them: some of rustls's own texts name a variant in its source, or blame the peer for a
+/// file of the server.
 pub(crate) fn reason(error: &rustls::Error) -> String {
     let error = match error {
         rustls::Error::InvalidCertificate(error) => error,

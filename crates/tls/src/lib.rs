@@ -1,17 +1,18 @@
 //! TLS for an FTP server, over the sockets of [`ftpdlib_ioloop`].
 //!
-//! [`TlsSettings`] name certificates and rules, and are checked into a [`TlsConfig`]. A control
-//! connection takes a [`TlsSession`] of it; the [`TlsStream`]s of that control connection and of
-//! all its data connections come from there, as [`Transport`](ftpdlib_ioloop::Transport)s.
+//! [`TlsSettings`] name certificates and rules; they are checked and built into a [`TlsConfig`].
+//! Each control connection takes a [`TlsSession`] from it; the [`TlsStream`]s of that control
+//! connection and of all its data connections are made with this session, as
+//! [`Transport`](ftpdlib_ioloop::Transport)s.
 //!
 //! # Data connections are bound to their control connection
 //!
-//! Whoever connects to a passive port first gets the data, unless it can be told who that is
-//! (RFC 4217 §10). Each session's tickets are therefore sealed together with a random number of
-//! that session, and the memory of sessions for those who use no tickets is each control
-//! connection's own: a handshake on a data connection that is resumed at all was resumed by whoever
-//! made that of this very control connection. Whoever did not is given nothing to resume. Which
-//! data connections are refused, [`SessionReuse`] says. It is the same for TLS 1.2 and 1.3.
+//! The first to connect to a passive port gets the data, unless the server can tell who that is
+//! (RFC 4217 §10). Each session's tickets are therefore sealed with a random key of that session,
+//! and the session memory for clients without tickets belongs to one control connection. So a
+//! client that resumes a session on a data connection is the one that made the handshake of this
+//! very control connection; no other client is given anything to resume. [`SessionReuse`] says
+//! which data connections are refused. This is the same for TLS 1.2 and 1.3.
 //!
 //! # Examples
 //!
@@ -48,7 +49,7 @@ mod wire;
 pub use config::{TlsConfig, TlsSession};
 pub use error::TlsError;
 pub use reload::ReloadingConfig;
-/// What a ready-made configuration consists of.
+/// For [ready-made configurations](TlsSettings::server_config).
 pub use rustls;
 pub use settings::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 pub use stream::TlsStream;

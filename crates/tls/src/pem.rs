@@ -1,4 +1,4 @@
-//! Certificates and keys in PEM files.
+//! Reads certificates and keys from PEM files.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,10 +17,10 @@ use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 use crate::TlsError;
 use crate::error::reason;
 
-/// The shortest RSA key that providers sign with.
+/// Length of the shortest RSA key that providers sign with, in bits.
 const LEAST_RSA_BITS: usize = 2048;
 
-/// More than all the authorities of the world need.
+/// Limit on the size of a file: more than all authorities of the world need.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads a certificate chain, leaf first, and its private key; without `key`, the key has to be in
@@ -33,7 +33,7 @@ pub(crate) fn certified_key(
     let chain = certificates(certificate)?;
     let key_path = key.unwrap_or(certificate);
     let private_key = private_key(key_path)?;
-    // Providers say no more than that they cannot use such a key.
+    // Providers only say that they cannot use such a key.
     let short = rsa_bits(&private_key).filter(|&bits| bits < LEAST_RSA_BITS);
     let key = provider
         .key_provider
@@ -49,7 +49,7 @@ pub(crate) fn certified_key(
         })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // A provider that cannot tell is believed.
+        // If the provider cannot tell, the files are trusted.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
         Err(Error::InconsistentKeys(_)) => Err(TlsError::KeyMismatch {
             certificate: certificate.to_owned(),
@@ -62,7 +62,7 @@ pub(crate) fn certified_key(
     }
 }
 
-/// Reads every certificate of a file; there is at least one.
+/// Reads all certificates of a file, at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(path)?;
     let certificates = CertificateDer::pem_slice_iter(&text)
@@ -94,10 +94,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
             .map(|(kind, der)| PrivateKeyDer::from_pem(kind, der))
             .transpose()
     });
-    // What stands behind that key is nobody's concern.
+    // Text after that key does not matter.
     let looked_at = &text[..text.len() - rest.len()];
     match key {
-        // The lines that encrypt the older forms are headers within the section.
+        // The lines that mark older forms as encrypted are headers within the section.
         _ if is_encrypted(looked_at) => Err(TlsError::EncryptedKey {
             path: path.to_owned(),
         }),
@@ -118,7 +118,7 @@ fn contains(text: &[u8], mark: &[u8]) -> bool {
     text.windows(mark.len()).any(|window| window == mark)
 }
 
-/// The length of the modulus, if it is an RSA key.
+/// Returns the length of the modulus in bits, if this is an RSA key.
 fn rsa_bits(key: &PrivateKeyDer<'_>) -> Option<usize> {
     let modulus = match key {
         PrivateKeyDer::Pkcs1(key) => modulus(key.secret_pkcs1_der()),
@@ -130,7 +130,8 @@ fn rsa_bits(key: &PrivateKeyDer<'_>) -> Option<usize> {
     Some(modulus.len() * 8 - unused)
 }
 
-/// Of `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, the key in the form of the algorithm.
+/// Finds the modulus in a `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, and the key in the
+/// algorithm's own form.
 fn modulus_within(key: &[u8]) -> der::Result<UintRef<'_>> {
     let mut fields = fields(key)?;
     fields.decode::<UintRef<'_>>()?;
@@ -138,8 +139,8 @@ fn modulus_within(key: &[u8]) -> der::Result<UintRef<'_>> {
     modulus(fields.decode::<AnyRef<'_>>()?.value())
 }
 
-/// Of `RSAPrivateKey` (RFC 8017 §A.1.2): version, modulus, and what is not needed here. The key of
-/// another algorithm has no second number.
+/// Finds the modulus in an `RSAPrivateKey` (RFC 8017 §A.1.2): version, modulus, and fields that are
+/// not needed here. The key of another algorithm has no second number.
 fn modulus(key: &[u8]) -> der::Result<UintRef<'_>> {
     let mut fields = fields(key)?;
     fields.decode::<UintRef<'_>>()?;
@@ -152,8 +153,8 @@ fn fields(sequence: &[u8]) -> der::Result<SliceReader<'_>> {
     SliceReader::new(sequence.value())
 }
 
-/// Reads a file. A byte order mark in front of the first section, as editors on Windows write it,
-/// would have that section overlooked.
+/// Reads a file. Refuses one with a byte order mark before the first section, as editors on Windows
+/// write it, because that section would be overlooked.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let text = read_regular(path).map_err(|source| TlsError::Unreadable {
         path: path.to_owned(),
@@ -168,7 +169,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(text)
 }
 
-/// Reads a file that is no more than that: a FIFO would be waited for, and a device need not end.
+/// Reads a file, and refuses any that is not regular: opening a FIFO would wait, and a device need
+/// not end.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let unsuitable = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
     let kind = fs::metadata(path)?.file_type();

@@ -1,4 +1,4 @@
-//! Where the cryptography comes from.
+//! The choice of the cryptography provider and its cipher suites.
 
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use rustls::crypto::aws_lc_rs as chosen;
 #[cfg(not(feature = "aws-lc-rs"))]
 use rustls::crypto::ring as chosen;
 
-/// The provider, with AES-128 before all else: it is as safe for what FTP carries, and its hash is
-/// SHA-256, which processors compute themselves. AES-256 comes with SHA-384, where a resumed
-/// handshake spends more on the hash than on the rest.
+/// The provider, with AES-128 first: it is safe enough for what FTP carries, and its hash is
+/// SHA-256, for which processors have instructions. AES-256 comes with SHA-384, on which a resumed
+/// handshake spends more time than on everything else.
 ///
-/// Both may be built in: then all is aws-lc-rs's, so that keys and handshakes are the same on every
-/// machine, but for the suites where [ring's are faster](is_rings_aes_faster).
+/// If both aws-lc-rs and ring are built in, aws-lc-rs is used, so that keys and handshakes are the
+/// same on every machine; only the cipher suites are ring's where they are faster
+/// (`is_rings_aes_faster`).
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let mut provider = chosen::default_provider();
     #[cfg(all(feature = "aws-lc-rs", feature = "ring"))]
@@ -29,8 +30,8 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// Whether the processor encrypts blocks of AES side by side (VAES) and knows no AVX-512: ring has
-/// code for that, aws-lc-rs goes back to one block after the other.
+/// Whether the processor encrypts AES blocks side by side (VAES) but has no AVX-512: ring has code
+/// for this case, while aws-lc-rs falls back to one block after the other.
 ///
 /// With AVX-512, or without either, aws-lc-rs is as fast or faster; docs/performance.md has
 /// figures.
@@ -60,10 +61,10 @@ fn is_aes_128(suite: &SupportedCipherSuite) -> bool {
     )
 }
 
-/// Whether a client that says `hello` would rather do without AES, which is slow for those whose
-/// processor does not know it.
+/// Whether a client that says `hello` prefers to avoid AES, which is slow on processors without
+/// instructions for it.
 pub(crate) fn shuns_aes(hello: &ClientHello<'_>) -> bool {
-    // What comes first may be a value without meaning (RFC 8701).
+    // The first values may be meaningless (RFC 8701).
     let mut known = hello
         .cipher_suites()
         .iter()
@@ -78,9 +79,9 @@ pub(crate) fn shuns_aes(hello: &ClientHello<'_>) -> bool {
     )
 }
 
-/// What tickets are sealed with, in the form that QUIC needs: in place, with a number of the
-/// caller's as the nonce. Keys have 32 bytes; rustls makes no shorter ones of bytes that are given
-/// to it.
+/// The cipher that seals tickets, in the form that QUIC needs: in place, with a number from the
+/// caller as the nonce. Keys have 32 bytes: rustls offers no shorter ones that are made of given
+/// bytes.
 pub(crate) fn ticket_cipher() -> Option<&'static dyn quic::Algorithm> {
     chosen::cipher_suite::TLS13_AES_256_GCM_SHA384.tls13()?.quic
 }
@@ -94,7 +95,8 @@ mod tests {
 
     use super::*;
 
-    /// What a server with `provider` reads of what a client of `version` with ring has written.
+    /// Returns what a server with `provider` reads of the bytes that a client of `version` with
+    /// ring has written.
     fn carried(
         provider: CryptoProvider,
         version: &'static rustls::SupportedProtocolVersion,

@@ -1,4 +1,4 @@
-//! Certificates that are read again when their files change.
+//! A configuration that is read again when its files change.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use crate::{TlsConfig, TlsError, TlsSettings};
 
-/// What tells one version of a file from another; `None` where there is no file.
+/// What distinguishes versions of a file; `None` if there is no file.
 type Version = Option<(SystemTime, u64, Identity)>;
 
 /// A [`TlsConfig`] that follows the files of its settings.
 ///
-/// Whenever it reads them it logs a warning for each certificate that is
-/// [not valid then](TlsSettings::untimely_certificates).
+/// Whenever it reads them, it logs a warning for each certificate that is
+/// [not valid at that time](TlsSettings::untimely_certificates).
 ///
 /// # Examples
 ///
@@ -32,8 +32,8 @@ type Version = Option<(SystemTime, u64, Identity)>;
 pub struct ReloadingConfig {
     settings: TlsSettings,
     current: RwLock<Arc<TlsConfig>>,
-    /// Of the files as they were read last, whatever was in them; not if the system could not read
-    /// them for the moment.
+    /// The versions of the files when they were last read, whatever they contained; not updated if
+    /// the system could not read them for the moment.
     versions: Mutex<Vec<Version>>,
 }
 
@@ -44,7 +44,7 @@ impl ReloadingConfig {
     ///
     /// As [`TlsSettings::build`].
     pub fn new(settings: TlsSettings) -> Result<Self, TlsError> {
-        // First their versions: what changes in between is then read again.
+        // The versions come first: a file that changes in between is then read again.
         let versions = Mutex::new(versions(&settings));
         let current = RwLock::new(Arc::new(settings.build()?));
         settings.warn_of_untimely_certificates();
@@ -61,14 +61,14 @@ impl ReloadingConfig {
         Arc::clone(&current)
     }
 
-    /// Reads all files again if one has changed since they were read last, and tells whether they
-    /// are in use now. Sessions that were made before keep what they have. May block.
+    /// Reads all files again if one of them has changed, and returns whether they are now in use.
+    /// Existing sessions keep their configuration. May block.
     ///
     /// # Errors
     ///
-    /// As [`TlsSettings::build`]; what was in use before stays so, and the same files are not tried
-    /// a second time, unless the system could not read them for the moment. A certificate and its
-    /// key that are replaced one after the other are wrong for a moment, too.
+    /// As [`TlsSettings::build`]. The configuration in use then stays, and the same files are not
+    /// tried again, unless the system could not read them for the moment. There is also an error
+    /// for the moment between the replacement of a certificate and of its key.
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let now = versions(&self.settings);
         let mut known = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,12 +86,12 @@ impl ReloadingConfig {
     }
 }
 
-/// Whether the same files may be read later, as when the process has no descriptor left.
+/// Whether the same files may be readable later, as when the process has run out of descriptors.
 fn may_pass(error: &TlsError) -> bool {
     let TlsError::Unreadable { source, .. } = error else {
         return false;
     };
-    // The last is said of what is no file of a usable size.
+    // `InvalidInput` means no regular file, or one that is too large.
     let of_file = [
         ErrorKind::NotFound,
         ErrorKind::PermissionDenied,
@@ -113,8 +113,8 @@ fn version(path: &Path) -> Version {
     ))
 }
 
-/// Which file it is, and when anything about it changed. The time of its content may be anybody's
-/// choice, and the same in all versions: `cp -p` sets it, and so do reproducible images.
+/// The file's identity, and when anything about it last changed. Its modification time may be
+/// arbitrary, and the same for all versions: `cp -p` sets it, and so do reproducible images.
 #[cfg(unix)]
 type Identity = (u64, u64, i64, i64);
 #[cfg(not(unix))]
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes a file whose time of change is `seconds` after that of the others.
+    /// Writes a file with a modification time of `seconds` since 1970.
     fn write(path: &Path, text: &str, seconds: u64) {
         fs::write(path, text).unwrap();
         let file = fs::File::options().write(true).open(path).unwrap();
@@ -153,7 +153,7 @@ mod tests {
         (made.cert.pem(), made.signing_key.serialize_pem())
     }
 
-    /// What a certificate in `directory` and its key make, and where these two are.
+    /// Returns a configuration of a certificate and its key in `directory`, and the paths of both.
     fn reloading(directory: &TempDir) -> (ReloadingConfig, PathBuf, PathBuf) {
         let path = |name| directory.path().join(name);
         let (certfile, keyfile) = (path("cert.pem"), path("key.pem"));
@@ -171,7 +171,7 @@ mod tests {
         let (second, second_key) = pair();
         let before = tls.current();
         assert!(!tls.refresh().unwrap());
-        // The one without the other.
+        // The certificate without its key.
         write(&certfile, &second, 2);
         assert!(matches!(tls.refresh(), Err(TlsError::KeyMismatch { .. })));
         assert!(!tls.refresh().unwrap(), "the same files are tried once");
@@ -179,7 +179,7 @@ mod tests {
         write(&keyfile, &second_key, 2);
         assert!(tls.refresh().unwrap());
         assert!(!Arc::ptr_eq(&before, &tls.current()));
-        // A file that is gone, or no certificate.
+        // A file that is gone, or contains no certificate.
         let after = tls.current();
         fs::remove_file(&certfile).unwrap();
         assert!(matches!(tls.refresh(), Err(TlsError::Unreadable { .. })));
@@ -204,7 +204,7 @@ mod tests {
     fn a_certificate_that_could_not_be_read_for_the_moment_was_not_tried_again() {
         let directory = TempDir::new().unwrap();
         let (tls, certfile, _) = reloading(&directory);
-        // An error of the system's that says nothing of the file.
+        // A system error that says nothing about the file.
         fs::remove_file(&certfile).unwrap();
         std::os::unix::fs::symlink(&certfile, &certfile).unwrap();
         for _ in 0..2 {

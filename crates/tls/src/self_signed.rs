@@ -1,4 +1,4 @@
-//! The certificate of those who have none.
+//! The self-signed certificate, for settings that name no other.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,8 @@ use rustls::{CipherSuite, SupportedCipherSuite};
 
 use crate::TlsError;
 
-/// The SHA-256 digest of a certificate, by which people recognise it; shown in the usual form of
-/// hexadecimal pairs with colons.
+/// The SHA-256 digest of a certificate, by which people recognise it. It is displayed in the usual
+/// form of hexadecimal pairs with colons.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Fingerprint([u8; 32]);
 
@@ -43,8 +43,8 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// The process's self-signed certificate: made when it is first asked for, and the same from then
-/// on, so that who trusts its fingerprint can go on doing so. It is logged when made.
+/// Returns the process's self-signed certificate. It is made and logged on first use, and stays the
+/// same from then on, so that clients which trust its fingerprint can go on doing so.
 pub(crate) fn shared(provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
     static MADE: Mutex<Option<Arc<CertifiedKey>>> = Mutex::new(None);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);

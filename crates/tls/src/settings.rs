@@ -1,4 +1,4 @@
-//! What is to be set for TLS.
+//! The settings of TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::config::SuiteOrder;
 use crate::error::reason;
 use crate::{TlsConfig, TlsError, pem, provider, self_signed};
 
-/// The oldest version of TLS that is spoken; there is no newest one to be chosen.
+/// The oldest version of TLS that is accepted. The newest cannot be set.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TlsVersion {
-    /// TLS 1.2, and 1.3 with those who can.
+    /// TLS 1.2 and 1.3.
     #[default]
     V1_2,
     /// TLS 1.3 only.
@@ -31,28 +31,28 @@ pub enum TlsVersion {
 /// The enum is complete.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SessionReuse {
-    /// It need not: some clients cannot.
+    /// It need not, as some clients cannot.
     #[default]
     Free,
     /// It need not, but it is logged if it does not.
     Preferred,
-    /// It is refused if it does not: nobody else can take the client's data then.
+    /// It is refused if it does not, so that nobody else can take the client's data.
     Required,
 }
 
-/// Whether a client has to show a certificate, where there is an authority for them.
+/// Whether a client has to present a certificate, if authorities for them are set.
 ///
 /// The enum is complete.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ClientCertificate {
-    /// Without one there is no connection.
+    /// A client without one is refused.
     #[default]
     Required,
-    /// It may; a wrong one is refused all the same.
+    /// A client may do without one; an invalid one is still refused.
     Optional,
 }
 
-/// Settings of TLS; every method sets one.
+/// Settings of TLS; each method sets one.
 ///
 /// # Examples
 ///
@@ -75,15 +75,15 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Sets the PEM file with the certificate chain, leaf first; it may hold the private key too.
-    /// By default a self-signed certificate is made in memory.
+    /// Sets the PEM file with the certificate chain, leaf first; it may contain the private key,
+    /// too. By default, a self-signed certificate is made in memory.
     pub fn certfile(mut self, path: impl Into<PathBuf>) -> Self {
         self.certfile = Some(path.into());
         self
     }
 
-    /// Sets the PEM file with the private key (PKCS#8, PKCS#1 or SEC1), where it is not in the file
-    /// of the certificate.
+    /// Sets the PEM file with the private key (PKCS#8, PKCS#1 or SEC1), if it is not in the file of
+    /// the certificate.
     pub fn keyfile(mut self, path: impl Into<PathBuf>) -> Self {
         self.keyfile = Some(path.into());
         self
@@ -100,36 +100,36 @@ impl TlsSettings {
         self
     }
 
-    /// Sets a ready configuration, in place of everything about certificates and versions. How
-    /// sessions are resumed and which protocols are named (ALPN) is still decided here.
+    /// Sets a ready-made configuration, in place of all settings about certificates and versions.
+    /// Resumption and the protocols offered (ALPN) are still decided by this crate.
     pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.server_config = Some(config.into());
         self
     }
 
-    /// Sets the oldest version spoken; TLS 1.2 by default.
+    /// Sets the oldest version accepted; TLS 1.2 by default.
     pub fn min_version(mut self, version: TlsVersion) -> Self {
         self.min_version = version;
         self
     }
 
-    /// Sets whether data connections have to resume their control connection's session; they need
-    /// not by default, since Python's ftplib, for one, cannot.
+    /// Sets whether data connections have to resume their control connection's session. By default
+    /// they need not, since some clients, such as Python's ftplib, cannot.
     pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
         self.session_reuse = reuse;
         self
     }
 
-    /// Sets the PEM file with the authorities whose certificates clients show; by default clients
-    /// are not asked for any. A client may send up to four certificates of authorities with its
-    /// own, all together of 32 KiB at the most, and those of one name with two keys at the most.
+    /// Sets the PEM file with the authorities that sign the certificates of clients; by default,
+    /// clients are not asked for any. A client may send up to four certificates of authorities with
+    /// its own, of at most 32 KiB together, and with at most two keys for any one name.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.client_ca = Some(path.into());
         self
     }
 
-    /// Sets whether clients have to show a certificate, where there is a
-    /// [`client_ca`](Self::client_ca); they have to by default.
+    /// Sets whether clients have to present a certificate if there is a
+    /// [`client_ca`](Self::client_ca); by default they have to.
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
         self.client_certificate = certificate;
         self
@@ -139,7 +139,7 @@ impl TlsSettings {
     ///
     /// # Errors
     ///
-    /// [`TlsError`] naming the first file that cannot be used, and why.
+    /// A [`TlsError`] that names the first file that cannot be used, and says why.
     pub fn build(&self) -> Result<TlsConfig, TlsError> {
         let (base, suites) = match &self.server_config {
             Some(config) => (ServerConfig::clone(config), SuiteOrder::Callers),
@@ -148,13 +148,12 @@ impl TlsSettings {
         Ok(TlsConfig::new(base, suites, self.session_reuse))
     }
 
-    /// Reads all files and checks that they fit together, as [`build`](Self::build) does, for
-    /// whoever wants to know only: makes no self-signed certificate, where there is no other, and
-    /// so logs none.
+    /// Reads all files and checks that they fit together, as [`build`](Self::build) does, but
+    /// builds nothing: so it neither makes nor logs a self-signed certificate if none is set.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), but for what keeps such a certificate from being made.
+    /// As [`build`](Self::build), except for errors in making the self-signed certificate.
     pub fn check(&self) -> Result<(), TlsError> {
         match &self.server_config {
             Some(_) => self.build().map(drop),
@@ -168,12 +167,12 @@ impl TlsSettings {
         let more = self.more_certificates.iter();
         let more = more.flat_map(|(certificate, key)| std::iter::once(certificate).chain(key));
         let all = own.chain(more).chain(&self.client_ca);
-        // A ready configuration takes the place of all of them.
+        // A ready-made configuration replaces all of them.
         let is_read = self.server_config.is_none();
         all.filter(move |_| is_read).map(PathBuf::as_path)
     }
 
-    /// Those of them that hold certificates of the server.
+    /// The files among them that contain certificates of the server.
     pub(crate) fn certificate_files(&self) -> impl Iterator<Item = PathBuf> {
         let more = self
             .more_certificates
@@ -262,9 +261,9 @@ impl TlsSettings {
     }
 }
 
-/// What the files hold.
+/// The contents of the files.
 struct Parts {
-    /// None where one is to be made.
+    /// `None` if a self-signed one is to be made.
     default: Option<Arc<CertifiedKey>>,
     others: Vec<Arc<CertifiedKey>>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::server::StoresServerSessions;
 
-/// Keeps the session of a control connection under its number; curl asks for it that way.
+/// Keeps the session of a control connection under its number; curl resumes it by that.
 ///
 /// There is one handshake on a control connection, and so one session.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ impl StoresServerSessions for OwnSession {
     }
 }
 
-/// The same for data connections, which add nothing: whoever makes a full handshake there may be a
-/// stranger.
+/// The session of a control connection as its data connections see it. They add nothing: a client
+/// that makes a full handshake there may be a stranger.
 #[derive(Debug)]
 pub(crate) struct ReadOnly(pub(crate) Arc<dyn StoresServerSessions>);
 

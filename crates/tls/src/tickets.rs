@@ -1,4 +1,4 @@
-//! Tickets that only one control connection's session accepts.
+//! Tickets that are accepted only by the session of one control connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use rustls::server::ProducesTickets;
 
 use crate::provider;
 
-/// In bytes.
+/// Length of a key, in bytes.
 const KEY: usize = 32;
 
-/// In seconds, the longest that TLS 1.3 allows (RFC 8446 §4.6.1): a client may come back for as
-/// long as its control connection lasts.
+/// Lifetime of tickets, in seconds: the longest that TLS 1.3 allows (RFC 8446 §4.6.1), so that a
+/// client can resume for as long as its control connection lasts.
 const LIFETIME: u32 = 7 * 24 * 60 * 60;
 
-/// Seals with a key of the session's own, which lives as long as the session.
+/// Seals tickets with a key of the session, which lives as long as the session.
 ///
-/// A key for all sessions would have to be replaced from time to time, and a client that kept its
-/// ticket longer would be taken for a stranger.
+/// A key shared by all sessions would have to be replaced from time to time, and a client that kept
+/// its ticket longer would be taken for a stranger.
 pub(crate) struct BoundTickets {
     key: [u8; KEY],
-    /// Of the next ticket.
+    /// Number of the next ticket.
     number: AtomicU64,
 }
 
 impl BoundTickets {
-    /// Tickets of a new session.
+    /// Creates the tickets of a new session.
     ///
     /// # Errors
     ///
-    /// The system gives no random numbers.
+    /// If the system provides no random numbers.
     pub(crate) fn new(random: &dyn SecureRandom) -> Result<Self, rustls::Error> {
         let mut key = [0; KEY];
         random.fill(&mut key)?;
@@ -41,7 +41,8 @@ impl BoundTickets {
         Ok(Self { key, number })
     }
 
-    /// The key, ready for use. It takes more memory than an idle session should, and little time.
+    /// Prepares the key for use. This takes little time, but the result is too large to keep in an
+    /// idle session.
     fn cipher(&self) -> Option<Box<dyn PacketKey>> {
         let algorithm = provider::ticket_cipher()?;
         Some(algorithm.packet_key(AeadKey::from(self.key), Iv::new([0; NONCE_LEN])))
@@ -57,7 +58,8 @@ impl ProducesTickets for BoundTickets {
         LIFETIME
     }
 
-    /// The number of the ticket, which makes the nonce, then the sealed text and its tag.
+    /// Returns the number of the ticket, which is the nonce, followed by the sealed text and its
+    /// tag.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let cipher = self.cipher()?;
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -82,17 +84,18 @@ impl ProducesTickets for BoundTickets {
     }
 }
 
-/// Without the key.
+/// Omits the key.
 impl fmt::Debug for BoundTickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundTickets").finish_non_exhaustive()
     }
 }
 
-/// The same tickets for one data connection, which gives new ones only to whom it has resumed.
+/// The session's tickets for one data connection, which gives new ones only to a client that has
+/// resumed the session.
 ///
-/// Without that, a stranger who makes a full handshake would be given a ticket of this session, and
-/// could resume it with the next data connection.
+/// Otherwise a stranger who makes a full handshake would get a ticket of this session, and could
+/// resume it on the next data connection.
 #[derive(Debug)]
 pub(crate) struct DataTickets {
     session: Arc<dyn ProducesTickets>,
@@ -100,8 +103,8 @@ pub(crate) struct DataTickets {
 }
 
 impl DataTickets {
-    /// For a handshake that begins. TLS 1.2 makes its new ticket together with the decision to
-    /// resume, and a full handshake makes it later than that: so it starts by giving.
+    /// Creates the tickets for a new handshake. At first they are given: TLS 1.2 makes its new
+    /// ticket at the moment when it decides to resume, but in a full handshake only later.
     pub(crate) fn new(session: Arc<dyn ProducesTickets>) -> Self {
         Self {
             session,
@@ -109,7 +112,7 @@ impl DataTickets {
         }
     }
 
-    /// Told after each step whether the handshake resumes a session.
+    /// Sets, after each step of the handshake, whether it resumes a session.
     pub(crate) fn set_resumed(&self, resumed: bool) {
         self.gives.store(resumed, Ordering::Relaxed);
     }

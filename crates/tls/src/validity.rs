@@ -1,4 +1,4 @@
-//! Certificates that are served before or after their time.
+//! Finds certificates that are served before or after their time.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use x509_cert::der::Decode;
 
 use crate::{TlsSettings, pem};
 
-/// A certificate that is not valid at the time: clients refuse it, if they look at it.
+/// A certificate that is not valid at the time. Clients that check the validity refuse it.
 ///
-/// It is shown as a sentence without its full stop.
+/// Its `Display` output is a sentence without a full stop.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UntimelyCertificate {
-    /// File that holds it.
+    /// File that contains it.
     pub path: PathBuf,
-    /// Since when, or until when, it is not valid: what follows `a certificate that`.
+    /// Since when, or until when, it is not valid, as it follows `a certificate that`.
     pub problem: String,
 }
 
@@ -28,21 +28,23 @@ impl fmt::Display for UntimelyCertificate {
 }
 
 impl TlsSettings {
-    /// The certificates of the server that are not valid at `now`. Clients may still take them, so
-    /// they are no error; a [`ReloadingConfig`](crate::ReloadingConfig) logs them as warnings.
+    /// Returns the certificates of the server that are not valid at `now`. Clients may still accept
+    /// them, so they are no error; a [`ReloadingConfig`](crate::ReloadingConfig) logs them as
+    /// warnings.
     ///
-    /// Reads their files; one that cannot be used is [`check`](Self::check)'s to report.
+    /// Reads their files, and ignores those that cannot be used: [`check`](Self::check) reports
+    /// them.
     pub fn untimely_certificates(&self, now: SystemTime) -> Vec<UntimelyCertificate> {
         let untimely = |path: PathBuf| {
             let chain = pem::certificates(&path).ok()?;
-            // That of the server itself: a chain may well end with more than is needed.
+            // Only the server's own: a chain may well end with more certificates than needed.
             let problem = problem(chain.first()?, now)?;
             Some(UntimelyCertificate { path, problem })
         };
         self.certificate_files().filter_map(untimely).collect()
     }
 
-    /// Logs what is not valid now.
+    /// Logs the certificates that are not valid now.
     pub(crate) fn warn_of_untimely_certificates(&self) {
         for certificate in self.untimely_certificates(SystemTime::now()) {
             log::warn!("{certificate}");
@@ -50,7 +52,7 @@ impl TlsSettings {
     }
 }
 
-/// Why a certificate is not valid at `now`, if it is not.
+/// Describes why a certificate is not valid at `now`; returns `None` if it is valid.
 fn problem(certificate: &[u8], now: SystemTime) -> Option<String> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let validity = certificate.tbs_certificate().validity();
@@ -106,7 +108,7 @@ mod tests {
         let first_early = early(&first, "2020-01-01");
         check(1_577_836_799, &[first_early, second_early.clone()]);
         check(1_577_836_800, std::slice::from_ref(&second_early));
-        // The last second of the first one is the first of the second.
+        // The last second of the first one is the first second of the second.
         check(1_609_459_200, &[]);
         check(1_609_459_201, &[expired]);
         assert_eq!(

@@ -8,7 +8,7 @@ use ftpdlib_ioloop::{Context, Socket};
 /// The socket that a stream runs over.
 pub(crate) type Wire = Socket<TcpStream>;
 
-/// Writes to the socket through the reactor, which keeps the books of its readiness.
+/// Writes to the socket through the reactor, which keeps track of its readiness.
 pub(crate) struct Outlet<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,
     pub(crate) wire: &'a Wire,

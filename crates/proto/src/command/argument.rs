@@ -1,4 +1,4 @@
-//! The forms of arguments that are more than a name.
+//! Arguments that are more than a name.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,20 @@ use super::{Command, CommandError};
 use crate::digits::parse_decimal;
 use crate::{ByteRange, FactSet, HashAlgorithm, NameEncoding, TransferType, UndecodableName};
 
-/// The argument of `LIST`, `NLST` and `STAT`: many clients send switches of `ls` before the path.
+/// The argument of `LIST`, `NLST` and `STAT`, in which many clients send switches of `ls` before
+/// the path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListArgument<'a> {
     /// The path after the switches; `None` for the working directory.
     pub path: Option<Cow<'a, [u8]>>,
-    /// The whole argument where switches were eaten, in case a file has that name.
+    /// The whole argument if switches were removed, as a file may have that name.
     pub whole: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> ListArgument<'a> {
-    /// Eats the words of switches at the beginning, up to and including `--`. Any other word that
-    /// begins with a hyphen is a name. One blank follows a switch; more belong to the path.
+    /// Removes the words at the beginning that are switches, up to and including `--`. Any other
+    /// word that begins with a hyphen is a name. One blank follows a switch; more belong to the
+    /// path.
     pub(super) fn parse(
         argument: &'a [u8],
         encoding: NameEncoding,
@@ -48,9 +50,9 @@ impl<'a> ListArgument<'a> {
 /// The switches of `ls` that clients send.
 const SWITCHES: &[u8] = b"1ACFLRSTadghilnorstu";
 
-/// Whether a word can be nothing but switches: each of them a known one, and none twice. Where a
-/// name is taken for switches, the whole directory is listed, and a client that asks for the names
-/// it is to delete deletes them all.
+/// Whether a word can only be switches: all are known, and none occurs twice. If a name were taken
+/// for switches, the whole directory would be listed, and a client that asks for the names that it
+/// is to delete would delete them all.
 fn is_switches(word: &[u8]) -> bool {
     let Some(letters) = word.strip_prefix(b"-").filter(|rest| !rest.is_empty()) else {
         return false;
@@ -61,16 +63,16 @@ fn is_switches(word: &[u8]) -> bool {
 
 /// The argument of `EPSV` (RFC 2428 §3).
 ///
-/// The enum is complete: RFC 2428 knows no other that this server can follow.
+/// The enum is complete: RFC 2428 has no other that this server supports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EpsvArgument {
-    /// None: the control connection's own protocol.
+    /// No argument: the protocol of the control connection.
     Default,
     /// `1`
     Ipv4,
     /// `2`
     Ipv6,
-    /// `ALL`: from now on no other command may open a data connection.
+    /// `ALL`: from now on, no other command may set up a data connection.
     All,
 }
 
@@ -87,7 +89,8 @@ impl EpsvArgument {
     }
 }
 
-/// `TYPE`'s argument: a type letter, and a format or byte size with or without a blank before it.
+/// Parses the argument of `TYPE`: a type letter, and a format or byte size, with or without a blank
+/// before it.
 pub(super) fn parse_type(argument: &[u8]) -> Result<TransferType, CommandError> {
     let unsupported = || CommandError::Type {
         given: printable(argument),
@@ -100,12 +103,12 @@ pub(super) fn parse_type(argument: &[u8]) -> Result<TransferType, CommandError> 
     }
 }
 
-/// A number of decimal digits, and nothing else.
+/// Parses a number of decimal digits and nothing else.
 pub(super) fn parse_number(argument: &[u8]) -> Result<u64, CommandError> {
     parse_decimal(argument).ok_or(CommandError::Number)
 }
 
-/// `RANG`'s argument: the first byte and the last; `1 0` for all bytes.
+/// Parses the argument of `RANG`: the offsets of the first byte and the last; `1 0` for all bytes.
 pub(super) fn parse_rang(argument: &[u8]) -> Result<ByteRange, CommandError> {
     let (first, last) = split_at_blank(argument);
     let (first, last) = (parse_number(first)?, parse_number(last.trim_ascii_start())?);
@@ -118,7 +121,7 @@ pub(super) fn parse_rang(argument: &[u8]) -> Result<ByteRange, CommandError> {
         .ok_or(CommandError::Range)
 }
 
-/// `HOST`'s argument: a name or an address, of IPv6 in brackets (RFC 7151 §3.1).
+/// Parses the argument of `HOST`: a name or an address, in brackets if it is IPv6 (RFC 7151 §3.1).
 pub(super) fn parse_host(argument: &[u8]) -> Result<String, CommandError> {
     let bracketed = argument
         .strip_prefix(b"[")
@@ -136,13 +139,14 @@ pub(super) fn parse_host(argument: &[u8]) -> Result<String, CommandError> {
     }
 }
 
-/// Whether `LANG`'s argument is none, which means the default, or the tag of a kind of English.
+/// Whether the argument of `LANG` is empty, which means the default, or the tag of a kind of
+/// English.
 pub(super) fn is_english(argument: &[u8]) -> bool {
     let primary = argument.split(|&byte| byte == b'-').next();
     argument.is_empty() || primary.is_some_and(|tag| tag.eq_ignore_ascii_case(b"EN"))
 }
 
-/// Splits an argument of a word, one blank and a name.
+/// Splits an argument that consists of a word, one blank and a name.
 pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError> {
     let (word, name) = split_at_blank(argument);
     if name.is_empty() {
@@ -152,7 +156,7 @@ pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError
     }
 }
 
-/// `SITE CHMOD`'s argument: a mode and a name.
+/// Parses the argument of `SITE CHMOD`: a mode and a name.
 pub(super) fn parse_site_chmod(
     argument: &[u8],
     encoding: NameEncoding,
@@ -164,7 +168,7 @@ pub(super) fn parse_site_chmod(
     })
 }
 
-/// `SITE CHMOD`'s mode: three or four octal digits, and a leading zero if you like.
+/// Parses a file mode: three or four octal digits, optionally after a leading zero.
 pub(super) fn parse_mode(text: &[u8]) -> Result<u32, CommandError> {
     let digits = match text {
         [b'0', digits @ ..] if digits.len() == 4 => digits,
@@ -179,7 +183,7 @@ pub(super) fn parse_mode(text: &[u8]) -> Result<u32, CommandError> {
         .fold(0, |mode, digit| mode << 3 | u32::from(digit - b'0')))
 }
 
-/// `OPTS`' argument: the command whose options it sets, and the options.
+/// Parses the argument of `OPTS`: the command whose options it sets, and the options.
 pub(super) fn parse_opts<'a>(argument: &[u8]) -> Result<Command<'a>, CommandError> {
     let (name, options) = split_at_blank(argument);
     let options = options.trim_ascii_start();

@@ -1,4 +1,4 @@
-//! Why a command line is refused.
+//! Errors in command lines.
 
 use thiserror::Error;
 
@@ -8,13 +8,14 @@ use crate::{EprtError, HashAlgorithm, HostPortError, Reply, TimeError, Undecodab
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The verb is not in the table.
+    /// The verb is not in the verb table.
     #[error("command {verb:?} not understood")]
     UnknownVerb {
-        /// As received, upper-cased, what does not print escaped, at most 32 characters.
+        /// The verb as received, in upper case, with unprintable bytes escaped, at most 32
+        /// characters.
         verb: String,
     },
-    /// The sub-command of `SITE` is not in the table.
+    /// The sub-command of `SITE` is not in the verb table.
     #[error("command \"SITE {name}\" not understood")]
     UnknownSiteCommand {
         /// As received, treated like an unknown verb.
@@ -35,37 +36,37 @@ pub enum CommandError {
     /// The argument of `PORT` is not six decimal octets.
     #[error(transparent)]
     HostPort(#[from] HostPortError),
-    /// The argument of `EPRT` is malformed, or of a foreign protocol.
+    /// The argument of `EPRT` is malformed, or names another network protocol.
     #[error(transparent)]
     Eprt(#[from] EprtError),
     /// The argument of `EPSV` is neither a number nor `ALL`.
     #[error("invalid argument of EPSV")]
     Epsv,
-    /// The argument of `EPSV` is the number of a foreign protocol.
+    /// The argument of `EPSV` is the number of another network protocol.
     #[error("network protocol not supported")]
     EpsvProtocol,
     /// `TYPE` asks for a type that is not offered.
     #[error("unsupported type {given:?}")]
     Type {
-        /// As received, treated like an unknown verb.
+        /// The type as received, treated like an unknown verb.
         given: String,
     },
     /// `STRU` asks for a structure of RFC 959 that is not offered.
     #[error("unsupported file structure")]
     Structure,
-    /// `STRU` asks for what is no structure.
+    /// `STRU` asks for something that is no structure.
     #[error("unknown file structure")]
     UnknownStructure,
     /// `MODE` asks for a mode of RFC 959 that is not offered.
     #[error("unsupported transfer mode")]
     Mode,
-    /// `MODE` asks for what is no mode.
+    /// `MODE` asks for something that is no mode.
     #[error("unknown transfer mode")]
     UnknownMode,
     /// `AUTH` names a mechanism that is not offered.
     #[error("unsupported security mechanism {given:?}")]
     Mechanism {
-        /// As received, treated like an unknown verb.
+        /// The mechanism as received, treated like an unknown verb.
         given: String,
     },
     /// `PROT` names a protection level of RFC 2228 that TLS does not have.
@@ -77,47 +78,49 @@ pub enum CommandError {
     /// `PROT` names no protection level.
     #[error("unknown protection level")]
     UnknownProtectionLevel,
-    /// Not a number, or a number too large.
+    /// A number is malformed or too large.
     #[error("invalid number")]
     Number,
-    /// Not a time value.
+    /// A time is malformed or does not exist.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// `SITE CHMOD` without the octal mode of a file.
+    /// `SITE CHMOD` does not begin with an octal file mode.
     #[error("invalid file mode")]
     FileMode,
-    /// `MFF` with a `UNIX.mode` that is no octal mode.
+    /// The `UNIX.mode` of `MFF` is no octal file mode.
     #[error("invalid fact UNIX.mode")]
     UnixMode,
-    /// A fact that `MFF` cannot set.
+    /// `MFF` names a fact that it cannot set.
     #[error("fact cannot be set")]
     Fact,
-    /// A quote without its other one, or too few or too many names.
+    /// A list of names has an unmatched quote, or too few or too many names.
     #[error("invalid list of names")]
     Names,
-    /// A range of bytes that ends before it begins.
+    /// A range of bytes ends before it begins.
     #[error("invalid range")]
     Range,
-    /// `OPTS HASH` with an algorithm that is not offered.
+    /// `OPTS HASH` names an algorithm that is not offered.
     #[error("unknown hash algorithm")]
     HashAlgorithm,
-    /// `LANG` with anything but English.
+    /// `LANG` asks for a language other than English.
     #[error("language not supported")]
     Language,
-    /// The argument of `HOST` is no name of a host.
+    /// The argument of `HOST` is no host name.
     #[error("invalid host name")]
     HostName,
-    /// `OPTS` with a command or options that there are not.
+    /// `OPTS` names a command or options that do not exist.
     #[error("unknown option")]
     UnknownOption,
 }
 
 impl CommandError {
-    /// The reply that reports it (RFC 959 §4.2.2): 500 for an unknown command, 501 for an argument,
-    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2;
-    /// which ones there are depends on the connection, so a session has its own reply), 536 for a
-    /// protection level that the mechanism does not have (RFC 4217 §9). The key words are
-    /// pyftpdlib's where it has such a reply, as clients and their tests look for them.
+    /// The reply that reports this error (RFC 959 §4.2.2).
+    ///
+    /// The code is 500 for an unknown command, 501 for a wrong argument, 504 for a parameter that
+    /// is not offered, 522 for another network protocol (RFC 2428 §2; the protocols offered depend
+    /// on the connection, so a session has its own reply), 536 for a protection level that the
+    /// mechanism does not have (RFC 4217 §9). The key words are pyftpdlib's if it has such a reply,
+    /// as clients and their tests look for them.
     pub fn reply(&self) -> Reply {
         match self {
             Self::UnknownVerb { verb } => {
@@ -177,10 +180,11 @@ impl CommandError {
     }
 }
 
-/// Longest piece of a command line repeated in an error, in characters.
+/// Length of the longest piece of a command line that is repeated in an error, in characters.
 const MAX_REPEATED: usize = 32;
 
-/// A piece of a command line fit to be repeated: upper-cased, what does not print escaped.
+/// Makes a piece of a command line fit to be repeated: in upper case, with unprintable bytes
+/// escaped.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let upper = bytes.iter().map(u8::to_ascii_uppercase);
     upper

@@ -1,4 +1,4 @@
-//! A line's verb and argument.
+//! Splits lines into verb and argument.
 
 use std::fmt::{self, Debug};
 
@@ -7,17 +7,17 @@ use super::error::printable;
 use crate::Verb;
 use crate::text::Quoted;
 
-/// A line split into verb and argument, nothing interpreted.
+/// A line split into verb and argument, not interpreted yet.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct CommandLine<'a> {
     /// The verb as received. For `SITE x …` this is still `SITE`.
     pub verb: &'a [u8],
-    /// What follows exactly one blank, every byte of it; empty when there is none.
+    /// Everything after exactly one blank; empty if there is none.
     pub argument: &'a [u8],
 }
 
 impl<'a> CommandLine<'a> {
-    /// Splits at the first blank.
+    /// Splits a line at the first blank.
     ///
     /// # Examples
     ///
@@ -32,7 +32,7 @@ impl<'a> CommandLine<'a> {
         Self { verb, argument }
     }
 
-    /// The sub-command of `SITE` and its argument, both empty where `SITE` stands alone; `None` for
+    /// The sub-command of `SITE` and its argument, both empty if `SITE` stands alone; `None` for
     /// any other verb.
     ///
     /// # Examples
@@ -49,13 +49,13 @@ impl<'a> CommandLine<'a> {
             .then(|| split_site(self.argument))
     }
 
-    /// The verb and its argument. `SITE` is looked into: the verb is its sub-command's, the
-    /// argument what follows that. Verbs and sub-commands are known in any case.
+    /// Resolves the verb, in any case, and returns it with its argument. For `SITE`, these are the
+    /// verb of the sub-command, and what follows the sub-command.
     ///
     /// # Errors
     ///
     /// [`CommandError::UnknownVerb`]; for `SITE`, [`CommandError::UnknownSiteCommand`], or
-    /// [`CommandError::MissingArgument`] if it stands alone.
+    /// [`CommandError::MissingArgument`] if `SITE` stands alone.
     pub fn resolve(&self) -> Result<(Verb, &'a [u8]), CommandError> {
         match Verb::lookup(self.verb) {
             Some(Verb::Site) => resolve_site(self.argument),
@@ -76,7 +76,8 @@ impl Debug for CommandLine<'_> {
     }
 }
 
-/// The verb and argument in the argument of `SITE`; the verb is never `SITE` itself.
+/// Resolves the argument of `SITE` into the verb of a sub-command, never `SITE` itself, and its
+/// argument.
 pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandError> {
     let CommandLine {
         verb: name,
@@ -93,12 +94,12 @@ pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandErro
     }
 }
 
-/// Before the sub-command there may be any number of blanks.
+/// Splits the argument of `SITE`, in which any number of blanks may come first.
 fn split_site(argument: &[u8]) -> CommandLine<'_> {
     CommandLine::split(argument.trim_ascii_start())
 }
 
-/// What is before the first blank, and what after it.
+/// Splits `text` at the first blank.
 pub(super) fn split_at_blank(text: &[u8]) -> (&[u8], &[u8]) {
     match text.iter().position(|&byte| byte == b' ') {
         Some(blank) => (&text[..blank], &text[blank + 1..]),

@@ -1,4 +1,4 @@
-//! Command lines to typed commands.
+//! Parses command lines into typed commands.
 
 mod argument;
 mod error;
@@ -26,8 +26,8 @@ pub use times::FactChange;
 
 /// A command with its argument parsed.
 ///
-/// Names are disk bytes, as seen from the working directory, with every blank the client sent.
-/// Parsing allocates nothing for UTF-8 names without escapes.
+/// Names are disk bytes, relative to the working directory, with every blank that the client sent.
+/// Parsing does not allocate for UTF-8 names without escapes.
 ///
 /// # Examples
 ///
@@ -39,16 +39,16 @@ pub use times::FactChange;
 /// # Ok::<(), ftpdlib_proto::CommandError>(())
 /// ```
 ///
-/// The enum is complete: whoever answers commands has an answer for each.
+/// The enum is complete: a session has to answer every command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command<'a> {
     /// `USER`: the user's name.
     User(Cow<'a, str>),
     /// `PASS`: the password, every blank kept; empty if there is none.
     Pass(Cow<'a, str>),
-    /// `ACCT`, its argument dropped: it may be a secret, and no login needs it.
+    /// `ACCT`. Its argument is dropped: it may be a secret, and no login needs it.
     Acct,
-    /// `CWD`, `XCWD`: a directory, the root if the client named none (as in pyftpdlib).
+    /// `CWD`, `XCWD`: a directory; the root if the client named none, as in pyftpdlib.
     Cwd(Cow<'a, [u8]>),
     /// `CDUP`, `XCUP`
     Cdup,
@@ -56,11 +56,11 @@ pub enum Command<'a> {
     Rein,
     /// `QUIT`
     Quit,
-    /// `AUTH`: how the control connection is to be secured.
+    /// `AUTH`: the mechanism to secure the control connection with.
     Auth(AuthMechanism),
-    /// `PBSZ`: a size of 32 bits, checked and dropped.
+    /// `PBSZ`. Its size, a number of 32 bits, is checked and dropped.
     Pbsz,
-    /// `PROT`: the protection of data connections.
+    /// `PROT`: the protection level of data connections.
     Prot(ProtectionLevel),
     /// `CCC`
     Ccc,
@@ -72,8 +72,7 @@ pub enum Command<'a> {
     Eprt(SocketAddr),
     /// `EPSV`
     Epsv(EpsvArgument),
-    /// `TYPE`. `L 8` is image type; `L 7` and the forms of `A` and `I` with a format, ASCII and
-    /// image.
+    /// `TYPE`. `L 8` is image type, and `L 7` is ASCII; `A` and `I` may be followed by a format.
     Type(TransferType),
     /// `STRU F`, the only structure offered.
     Stru,
@@ -83,11 +82,11 @@ pub enum Command<'a> {
     Retr(Cow<'a, [u8]>),
     /// `STOR`: a file.
     Stor(Cow<'a, [u8]>),
-    /// `STOU`: what the new name begins with, if the client cares.
+    /// `STOU`: the beginning of the new name, if the client gave one.
     Stou(Option<Cow<'a, [u8]>>),
     /// `APPE`: a file.
     Appe(Cow<'a, [u8]>),
-    /// `ALLO`, its argument dropped: as nothing is allocated, it cannot be wrong.
+    /// `ALLO`. Its argument is dropped: nothing is allocated, so it cannot be wrong.
     Allo,
     /// `REST`: the restart offset, in bytes.
     Rest(u64),
@@ -111,56 +110,56 @@ pub enum Command<'a> {
     List(ListArgument<'a>),
     /// `NLST`
     Nlst(ListArgument<'a>),
-    /// `MLSD`: a directory, the working directory if none.
+    /// `MLSD`: a directory, by default the working directory.
     Mlsd(Option<Cow<'a, [u8]>>),
-    /// `MLST`: an entry, the working directory if none.
+    /// `MLST`: an entry, by default the working directory.
     Mlst(Option<Cow<'a, [u8]>>),
     /// `SIZE`: a file.
     Size(Cow<'a, [u8]>),
     /// `MDTM`: an entry.
     Mdtm(Cow<'a, [u8]>),
-    /// `MDTM` with a time before the name, as old clients set it.
+    /// `MDTM` with a time before the name: old clients set the time in this way.
     MdtmSet {
-        /// The new modification time, in the zone the session uses.
+        /// The new modification time, in the zone of the session.
         time: CivilTime,
         /// The entry.
         path: Cow<'a, [u8]>,
-        /// The whole argument: if an entry has that name, its time is asked for.
+        /// The whole argument: if an entry has this name, the client asks for its time.
         whole: Cow<'a, [u8]>,
     },
     /// `MFMT`
     Mfmt {
-        /// The new modification time, in the zone the session uses.
+        /// The new modification time, in the zone of the session.
         time: CivilTime,
         /// The entry.
         path: Cow<'a, [u8]>,
     },
     /// `MFF`
     Mff {
-        /// What is to be set, at least one fact.
+        /// The facts to set, at least one.
         change: FactChange,
         /// The entry.
         path: Cow<'a, [u8]>,
     },
-    /// `AVBL`: a directory, the working directory if none.
+    /// `AVBL`: a directory, by default the working directory.
     Avbl(Option<Cow<'a, [u8]>>),
     /// `HASH`: a file.
     Hash(Cow<'a, [u8]>),
     /// `XCRC`, `XMD5`, `XSHA`, `XSHA1`, `XSHA256`, `XSHA512`
     Digest {
-        /// How to compute it.
+        /// The algorithm.
         algorithm: HashAlgorithm,
-        /// Of what.
+        /// The file and the range.
         argument: DigestArgument<'a>,
     },
     /// `COMB`
     Comb {
-        /// The file the parts are appended to.
+        /// The file to append the parts to.
         target: Cow<'a, [u8]>,
         /// The parts, at least one.
         parts: Vec<Cow<'a, [u8]>>,
     },
-    /// `CPFR`, `SITE CPFR`: the file to be copied.
+    /// `CPFR`, `SITE CPFR`: the file to copy.
     Cpfr(Cow<'a, [u8]>),
     /// `CPTO`, `SITE CPTO`: the copy's name.
     Cpto(Cow<'a, [u8]>),
@@ -168,7 +167,7 @@ pub enum Command<'a> {
     SiteHelp(Option<Cow<'a, str>>),
     /// `SITE CHMOD`
     SiteChmod {
-        /// The new mode, `0o7777` at most.
+        /// The new mode, at most `0o7777`.
         mode: u32,
         /// The entry.
         path: Cow<'a, [u8]>,
@@ -177,7 +176,7 @@ pub enum Command<'a> {
     SiteUtime {
         /// The new modification time.
         time: CivilTime,
-        /// Whether the client says that it is in UTC, not in the zone the session uses.
+        /// Whether the client says that the time is in UTC, rather than in the zone of the session.
         utc: bool,
         /// The entry.
         path: Cow<'a, [u8]>,
@@ -191,7 +190,7 @@ pub enum Command<'a> {
     },
     /// `SITE COPY`
     SiteCopy {
-        /// The file to be copied.
+        /// The file to copy.
         from: Cow<'a, [u8]>,
         /// The copy's name.
         to: Cow<'a, [u8]>,
@@ -202,25 +201,25 @@ pub enum Command<'a> {
     SiteRmdir(Cow<'a, [u8]>),
     /// `SYST`
     Syst,
-    /// `STAT`: what to list, or the session's state if none.
+    /// `STAT`: what to list; `None` asks for the state of the session.
     Stat(Option<ListArgument<'a>>),
     /// `FEAT`
     Feat,
-    /// `OPTS UTF8`: on, also if the client does not say; or off.
+    /// `OPTS UTF8`: on, which is the default, or off.
     OptsUtf8(bool),
     /// `OPTS MLST`: the facts chosen.
     OptsMlst(FactSet),
-    /// `OPTS HASH`: the algorithm chosen; none asks which is.
+    /// `OPTS HASH`: the algorithm chosen; `None` asks for the current one.
     OptsHash(Option<HashAlgorithm>),
-    /// `HOST`: the name, in lower case, an IPv6 address without its brackets.
+    /// `HOST`: the name, in lower case; an IPv6 address without its brackets.
     Host(String),
-    /// `LANG`, which can only mean English.
+    /// `LANG`; only English is accepted.
     Lang,
-    /// `CSID`, its argument dropped.
+    /// `CSID`. Its argument is dropped.
     Csid,
-    /// `CLNT`, its argument dropped.
+    /// `CLNT`. Its argument is dropped.
     Clnt,
-    /// `HELP`: the command asked about, to be looked up as a [`Verb`].
+    /// `HELP`: the command asked about, to be looked up with [`Verb::lookup`].
     Help(Option<Cow<'a, str>>),
     /// `NOOP`
     Noop,
@@ -229,13 +228,13 @@ pub enum Command<'a> {
 impl<'a> Command<'a> {
     /// Parses the argument of `verb`, after checking its argument rule.
     ///
-    /// `argument` is what [`CommandLine::resolve`] left. Blanks around an argument that is no name
-    /// and no password do not matter.
+    /// `argument` is what [`CommandLine::resolve`] returned. Blanks around it are ignored, unless
+    /// it contains a name or a password.
     ///
     /// # Errors
     ///
-    /// The [`CommandError`] of what is wrong with the argument; [`CommandError::UnknownVerb`] and
-    /// [`CommandError::UnknownSiteCommand`] come for [`Verb::Site`] only.
+    /// A [`CommandError`] that says what is wrong with the argument. [`CommandError::UnknownVerb`]
+    /// and [`CommandError::UnknownSiteCommand`] are returned for [`Verb::Site`] only.
     pub fn parse(
         verb: Verb,
         argument: &'a [u8],
@@ -256,7 +255,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Parses an argument that the verb takes, one verb a line.
+    /// Parses an argument that complies with the verb's argument rule, one verb a line.
     fn parse_argument(
         verb: Verb,
         argument: &'a [u8],

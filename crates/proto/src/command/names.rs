@@ -1,4 +1,4 @@
-//! Arguments of several names, and of names with numbers after them.
+//! Parses arguments of several names, and of names followed by numbers.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use super::{Command, CommandError};
 use crate::digits::parse_decimal;
 use crate::{ByteRange, HashAlgorithm, NameEncoding};
 
-/// The argument of `XCRC` and its relatives: a file, in quotes or not, and which bytes of it.
+/// The argument of `XCRC` and its relatives: a file, in quotes or not, and a range of its bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DigestArgument<'a> {
-    /// The file, without what was taken for a range.
+    /// The file, without the numbers that were taken for a range.
     pub path: Cow<'a, [u8]>,
-    /// The bytes, counted from 0; the second number is the offset after the last one. `None` if
-    /// that comes first: then only `whole` can be meant.
+    /// The range, whose second number is the offset after the last byte. `None` if the range would
+    /// end before it begins: then only `whole` can be meant.
     pub range: Option<ByteRange>,
-    /// The whole argument where numbers after an unquoted name were taken for a range: meant, and
-    /// all of it, if a file has that name.
+    /// The whole argument, if numbers after an unquoted name were taken for a range. If a file has
+    /// this name, it is meant, and all of it.
     pub whole: Option<Cow<'a, [u8]>>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn parse_digest<'a>(
     })
 }
 
-/// `COMB`'s argument: the target and the parts.
+/// Parses the argument of `COMB`: the target and the parts.
 pub(super) fn parse_comb(
     argument: &[u8],
     encoding: NameEncoding,
@@ -80,7 +80,7 @@ pub(super) fn parse_comb(
     })
 }
 
-/// `SITE SYMLINK`'s argument.
+/// Parses the argument of `SITE SYMLINK`.
 pub(super) fn parse_site_symlink(
     argument: &[u8],
     encoding: NameEncoding,
@@ -89,7 +89,7 @@ pub(super) fn parse_site_symlink(
     Ok(Command::SiteSymlink { target, link })
 }
 
-/// `SITE COPY`'s argument.
+/// Parses the argument of `SITE COPY`.
 pub(super) fn parse_site_copy(
     argument: &[u8],
     encoding: NameEncoding,
@@ -104,8 +104,8 @@ fn parse_pair(argument: &[u8], encoding: NameEncoding) -> Result<[Cow<'_, [u8]>;
     names.try_into().map_err(|_| CommandError::Names)
 }
 
-/// Parses a list of names with blanks between them. A name with blanks in it stands in quotes, a
-/// quote in it is doubled then.
+/// Parses a list of names, separated by blanks. A name may stand in quotes, in which it may contain
+/// blanks, and a quote in it is doubled.
 fn parse_names(
     argument: &[u8],
     encoding: NameEncoding,
@@ -125,7 +125,7 @@ fn parse_names(
     Ok(names)
 }
 
-/// The name in quotes that `text` begins with, and what follows it.
+/// Splits off the quoted name that `text` begins with.
 fn split_quoted(
     text: &[u8],
     encoding: NameEncoding,
@@ -161,7 +161,7 @@ fn undouble(name: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Takes a number off the end of `text`, if something else is before it.
+/// Splits a number off the end of `text`, if there is something else before it.
 fn split_number(text: &[u8]) -> (&[u8], Option<u64>) {
     let split = text.iter().rposition(|&byte| byte == b' ').map(|blank| {
         let number = parse_decimal(&text[blank + 1..]);

@@ -4,8 +4,8 @@ use super::argument::parse_number;
 use super::error::printable;
 use super::{Command, CommandError};
 
-/// How a control connection is secured: with TLS under several names, which differ in what they
-/// say about data connections.
+/// The mechanism that secures a control connection: TLS under several names, which differ in the
+/// initial protection level of data connections.
 ///
 /// The enum is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,14 +14,14 @@ pub enum AuthMechanism {
     Tls,
     /// `TLS-C`, an older name of `TLS`.
     TlsC,
-    /// `TLS-P`: as if `PROT P` followed.
+    /// `TLS-P`: TLS as if `PROT P` followed.
     TlsP,
     /// `SSL`, an older name of `TLS-P`.
     Ssl,
 }
 
 impl AuthMechanism {
-    /// The mechanism of a name, in any case.
+    /// Looks up a mechanism by its name, in any case.
     pub(super) fn parse(name: &[u8]) -> Result<Self, CommandError> {
         const ALL: [AuthMechanism; 4] = [
             AuthMechanism::Tls,
@@ -46,7 +46,7 @@ impl AuthMechanism {
         }
     }
 
-    /// The protection of data connections until PROT changes it.
+    /// The protection level of data connections until PROT changes it.
     pub fn protection_level(self) -> ProtectionLevel {
         match self {
             Self::Tls | Self::TlsC => ProtectionLevel::Clear,
@@ -55,9 +55,9 @@ impl AuthMechanism {
     }
 }
 
-/// Protection of data connections (RFC 4217 §9).
+/// The protection level of data connections (RFC 4217 §9).
 ///
-/// The enum is complete: TLS has no other levels.
+/// The enum is complete: TLS has no other level.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ProtectionLevel {
     /// `C`: none.
@@ -79,7 +79,7 @@ impl ProtectionLevel {
     }
 }
 
-/// Parses the size of PBSZ, a number of 32 bits (RFC 2228 §3). TLS has no use for it.
+/// Parses the size in PBSZ, a number of 32 bits (RFC 2228 §3). TLS does not use it.
 pub(super) fn parse_buffer_size(size: &[u8]) -> Result<Command<'_>, CommandError> {
     let size = parse_number(size)?;
     u32::try_from(size)

@@ -356,7 +356,7 @@ fn ranges_are_inclusive_in_rang() {
     for argument in ["5", "a b", "1 2 3", "-1 5"] {
         check_reply(&format!("RANG {argument}"), NUMBER);
     }
-    // One more is no number: the reply told another range.
+    // A larger end cannot be represented: the reply used to name another range.
     check(
         "RANG 0 18446744073709551614",
         Command::Rang(range(0, Some(u64::MAX))),
@@ -457,7 +457,7 @@ fn names_with_blanks_stand_in_quotes() {
     check("AVBL a b", Command::Avbl(Some(name("a b"))));
 }
 
-/// 2024-02-29 12:30, and seconds.
+/// 2024-02-29 12:30 and this second.
 fn noon(second: u8) -> CivilTime {
     CivilTime {
         year: 2024,
@@ -552,7 +552,7 @@ fn hosts_and_languages() {
     check("CSID Name=a; Version=1;", Command::Csid);
 }
 
-/// Lines that get past the verb often.
+/// Lines that often have a valid verb.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let verb = (0..crate::verbs().len()).prop_map(|row| crate::verbs()[row].name);
     let argument = prop_oneof![

@@ -1,4 +1,4 @@
-//! Arguments that set times and other facts.
+//! Parses arguments that set times and other facts.
 
 use super::argument::{parse_mode, split_name};
 use super::{Command, CommandError};
@@ -7,15 +7,15 @@ use crate::{CivilTime, NameEncoding, TimeError};
 /// The facts that `MFF` sets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FactChange {
-    /// `Modify`: the modification time, in the zone the session uses.
+    /// `Modify`: the modification time, in the zone of the session.
     pub modify: Option<CivilTime>,
-    /// `UNIX.mode`: the permission bits, `0o7777` at most.
+    /// `UNIX.mode`: the permission bits, at most `0o7777`.
     pub unix_mode: Option<u32>,
 }
 
 impl FactChange {
-    /// Parses `Modify=20240101000000;UNIX.mode=0644;`, in any case and order; the last of two
-    /// values for one fact counts.
+    /// Parses `Modify=20240101000000;UNIX.mode=0644;`, in any case and order. Of two values for one
+    /// fact, the last counts.
     pub(super) fn parse(facts: &[u8]) -> Result<Self, CommandError> {
         let facts = facts.strip_suffix(b";").ok_or(CommandError::Fact)?;
         let mut change = Self::default();
@@ -35,7 +35,7 @@ impl FactChange {
     }
 }
 
-/// `MDTM`'s argument: a name, or a time and a name.
+/// Parses the argument of `MDTM`: a name, or a time and a name.
 pub(super) fn parse_mdtm(
     argument: &[u8],
     encoding: NameEncoding,
@@ -50,7 +50,7 @@ pub(super) fn parse_mdtm(
     })
 }
 
-/// `MFMT`'s argument: a time and a name.
+/// Parses the argument of `MFMT`: a time and a name.
 pub(super) fn parse_mfmt(
     argument: &[u8],
     encoding: NameEncoding,
@@ -62,7 +62,7 @@ pub(super) fn parse_mfmt(
     })
 }
 
-/// `MFF`'s argument: facts and a name.
+/// Parses the argument of `MFF`: facts and a name.
 pub(super) fn parse_mff(
     argument: &[u8],
     encoding: NameEncoding,
@@ -74,7 +74,7 @@ pub(super) fn parse_mff(
     })
 }
 
-/// `SITE UTIME`'s argument.
+/// Parses the argument of `SITE UTIME`.
 pub(super) fn parse_site_utime(
     argument: &[u8],
     encoding: NameEncoding,
@@ -87,15 +87,16 @@ pub(super) fn parse_site_utime(
     })
 }
 
-/// The time and the name of an argument that begins with a time; `None` for one that does not.
+/// Splits an argument that begins with a time into the time and the name; returns `None` for any
+/// other.
 fn split_time(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
     let (time, name) = split_name(argument).ok()?;
     Some((CivilTime::parse_compact(time).ok()?, name))
 }
 
-/// `SITE UTIME`'s argument, in either of the two orders that clients send: a time and a name; or a
-/// name, the times of access, modification and creation, and `UTC`. The modification time counts;
-/// whether it is in UTC is said beside it.
+/// Splits the argument of `SITE UTIME`, which clients send in two forms: a time and a name; or a
+/// name, the times of access, modification and creation, and `UTC`. Returns the modification time,
+/// whether it is in UTC, and the name.
 fn split_utime(argument: &[u8]) -> Result<(CivilTime, bool, &[u8]), CommandError> {
     if let Some((time, name)) = split_three_times(argument) {
         return Ok((time, true, name));
@@ -118,7 +119,7 @@ fn split_three_times(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
     is_right.then_some((time, name))
 }
 
-/// `YYYYMMDDhhmm`, with or without seconds.
+/// Parses `YYYYMMDDhhmm`, with or without seconds.
 fn parse_time(text: &[u8]) -> Result<CivilTime, TimeError> {
     if text.len() == 12 {
         CivilTime::parse_compact(&[text, b"00"].concat())

@@ -173,7 +173,7 @@ fn unsuitable_encodings_are_refused() {
 fn every_character_round_trips_in_every_encoding() {
     for label in LABELS {
         let encoding = encoding(label);
-        // The encodings of one byte per character have none past U+2FFF.
+        // Single-byte encodings have no characters past U+2FFF.
         let end = if MULTI_BYTE.contains(&label) {
             0x1_0000
         } else {

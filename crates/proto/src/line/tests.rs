@@ -1,12 +1,12 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What a stream cut into `chunks` decodes to; `None` for a line that was too long.
+/// Decodes a stream cut into `chunks`; `None` is a line that was too long.
 fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
     decode_by(LineDecoder::default(), chunks)
 }
 
-/// The same where byte 255 is a letter.
+/// Decodes a stream in which byte 255 is a letter.
 fn decode_letters<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
     let mut decoder = LineDecoder::default();
     decoder.read_letters(true);
@@ -203,7 +203,7 @@ fn reset_forgets_what_came() {
     );
 }
 
-/// Streams in which every byte with a meaning is frequent.
+/// Streams in which bytes with a special meaning are frequent.
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         prop::sample::select(&b"\r\n\0\xff\xfb\xf1\xef"[..]),
@@ -214,7 +214,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
 }
 
-/// Bytes of names, with those that Telnet gives a meaning frequent.
+/// Bytes of names, in which those with a meaning in Telnet are frequent.
 fn any_name_byte() -> impl Strategy<Value = u8> {
     prop_oneof![Just(IAC), 0xf0u8..=0xfe, any::<u8>()]
         .prop_filter("ends a line", |byte| !b"\r\n\0".contains(byte))
@@ -251,7 +251,7 @@ proptest! {
 
     #[test]
     fn stray_telnet_commands_make_no_difference(
-        // WILL to DONT are not among them: after IAC they take the next byte with them.
+        // Without WILL to DONT, which take the next byte with them after IAC.
         stray in prop::collection::vec(prop_oneof![0xf0u8..=0xfa, Just(IAC)], 0..9),
         line in "[A-Z]{1,9} [^\r\n\0]{0,20}",
     ) {
@@ -269,7 +269,7 @@ proptest! {
             .collect();
         prop_assert_eq!(decode([&doubled[..]]), [Some(line.clone())]);
         prop_assert_eq!(decode_letters([&doubled[..]]), [Some(line.clone())]);
-        // Without Telnet, too, where it is a letter.
+        // Where 255 is a letter, names arrive without doubling, too.
         if !line.windows(2).any(|pair| pair == [IAC; 2]) {
             let plain = [&line[..], b"\r\n"].concat();
             prop_assert_eq!(decode_letters([&plain[..]]), [Some(line)]);
@@ -279,7 +279,7 @@ proptest! {
     #[test]
     fn lines_round_trip(lines in prop::collection::vec("[^\r\n\0]{0,40}", 0..9)) {
         let stream: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
-        // The first byte of a character beyond U+FFFF is one that is dropped.
+        // The first byte of a character beyond U+FFFF is dropped at the start of a line.
         let without = |line: String| {
             let start = line.bytes().take_while(|&byte| byte >= 0xf0).count();
             Some(line.as_bytes()[start..].to_vec())

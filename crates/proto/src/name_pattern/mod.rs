@@ -1,11 +1,12 @@
-//! Patterns of file names: `*`, `?` and `[…]`, as shells and FTP servers have them.
+//! Patterns of file names: `*`, `?` and `[…]`, as in shells and FTP servers.
 
-/// A pattern for one name: the last part of the argument of LIST, NLST or STAT.
+/// A pattern for one name, the last part of the argument of LIST, NLST or STAT.
 ///
-/// `*` is any text, `?` any one character, `[a-z_]` one of these, `[!a-z]` or `[^a-z]` any but
-/// these; a backslash takes the meaning of one of them away. A bracket that is not closed is
-/// itself. A character is one of UTF-8, and a byte where a name is not UTF-8. A name that begins
-/// with a dot is matched only by a pattern that does.
+/// `*` matches any text, `?` any one character, `[a-z_]` any one of these characters, `[!a-z]` or
+/// `[^a-z]` any character but these. A backslash makes the special character after it an ordinary
+/// one. A bracket that is not closed stands for itself. A character is a UTF-8 character, or a
+/// single byte where a name is not UTF-8. A name that begins with a dot is matched only by a
+/// pattern that does, too.
 ///
 /// # Examples
 ///
@@ -20,7 +21,7 @@
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NamePattern {
     parts: Vec<Part>,
-    /// How many of them are a character: no shorter name matches.
+    /// The number of parts that stand for one character each: no name with fewer bytes matches.
     characters: usize,
 }
 
@@ -31,25 +32,26 @@ enum Part {
     /// `?`
     Any,
     Character(u32),
-    /// `[…]`; the ends of a range belong to it. In order, and with a gap between any two, so that
-    /// many members are as quickly searched as few.
+    /// `[…]`: ranges with both ends included, in order, with a gap between any two, so that many
+    /// members are searched as quickly as few.
     Class {
         negated: bool,
         ranges: Vec<(u32, u32)>,
     },
 }
 
-/// Characters that make a name a pattern.
+/// The characters that make a name a pattern.
 const WILDCARDS: &[u8] = b"*?[";
 
 impl NamePattern {
-    /// The pattern of `name`, in disk bytes; `None` if nothing in it could be one.
+    /// Parses `name`, in disk bytes; returns `None` if it contains no wildcard.
     pub fn new(name: &[u8]) -> Option<Self> {
         if !name.iter().any(|byte| WILDCARDS.contains(byte)) {
             return None;
         }
         let (mut rest, mut parts) = (name, Vec::new());
-        // Looked for once only: a thousand open brackets are not a thousand searches.
+        // After one failed search, no later bracket is closed either, so a thousand open brackets
+        // do not cause a thousand searches.
         let mut may_close = true;
         while let Some((character, after)) = first(rest) {
             rest = after;
@@ -82,8 +84,10 @@ impl NamePattern {
         Some(Self { parts, characters })
     }
 
-    /// Whether `name` is one of those meant. The time it takes grows with the length of the name,
-    /// at worst with its square, and hardly with that of the pattern.
+    /// Whether the pattern matches `name`.
+    ///
+    /// The time grows with the length of the name, at worst with its square, and hardly with the
+    /// length of the pattern.
     pub fn matches(&self, name: &[u8]) -> bool {
         let dot = Part::Character(u32::from(b'.'));
         if self.characters > name.len() {
@@ -93,8 +97,8 @@ impl NamePattern {
             return false;
         }
         let (mut parts, mut rest) = (self.parts.as_slice(), name);
-        // Only the last `*` ever has to take more: what was found for those before it is as good as
-        // anything found later.
+        // Only the last `*` ever has to match more: for those before it, a later match is no better
+        // than the first one.
         let mut retry = None;
         loop {
             match (parts.split_first(), first(rest)) {
@@ -123,7 +127,7 @@ impl NamePattern {
 }
 
 impl Part {
-    /// Whether it is, or may be, this one character.
+    /// Whether this part matches the character.
     fn is(&self, character: u32) -> bool {
         match self {
             Self::Anything => false,
@@ -137,7 +141,8 @@ impl Part {
     }
 }
 
-/// The class whose bracket was just opened, and what follows it; `None` if nothing closes it.
+/// Parses the class whose bracket was just opened. Returns it with the text after it, or `None` if
+/// nothing closes it.
 fn class(text: &[u8]) -> Option<(Part, &[u8])> {
     let inner = text.strip_prefix(b"!").or_else(|| text.strip_prefix(b"^"));
     let negated = inner.is_some();
@@ -161,8 +166,8 @@ fn class(text: &[u8]) -> Option<(Part, &[u8])> {
     }
 }
 
-/// The same ranges in order, those that overlap or touch as one, and without those that end before
-/// they begin.
+/// Sorts the ranges, merges those that overlap or touch, and drops those that end before they
+/// begin.
 fn merged(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
     ranges.retain(|&(low, high)| low <= high);
     ranges.sort_unstable();
@@ -176,7 +181,7 @@ fn merged(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
     ranges
 }
 
-/// A member of a class, or what a backslash before it protected.
+/// Parses a member of a class, which may be escaped by a backslash.
 fn member(character: u32, after: &[u8]) -> (u32, &[u8]) {
     match first(after) {
         Some((escaped, after)) if character == u32::from(b'\\') && is_special(escaped) => {
@@ -190,8 +195,8 @@ fn is_special(character: u32) -> bool {
     u8::try_from(character).is_ok_and(|byte| b"*?[]\\!^-".contains(&byte))
 }
 
-/// The first character and the rest. A byte that is not UTF-8 is a character of its own, beyond
-/// all others.
+/// Splits off the first character. A byte that is not UTF-8 counts as a character of its own,
+/// beyond all others.
 fn first(text: &[u8]) -> Option<(u32, &[u8])> {
     /// Longest character, in bytes.
     const LONGEST: usize = 4;

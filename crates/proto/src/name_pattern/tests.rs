@@ -88,7 +88,7 @@ fn names_without_wildcards_are_no_patterns() {
 
 #[test]
 fn many_stars_are_no_burden() {
-    // By trying every way out, this would take longer than the machine will last.
+    // Trying every possibility would take longer than the machine will last.
     let pattern = "*a".repeat(500) + "*b";
     let pattern = NamePattern::new(pattern.as_bytes()).unwrap();
     assert!(!pattern.matches(&[b'a'; 4000]));
@@ -125,7 +125,7 @@ fn names_shorter_than_a_pattern_were_compared_with_it() {
     check(&"?".repeat(300), &[&"ü".repeat(300)], &[&"ü".repeat(299)]);
 }
 
-/// What matches, by the definition: every way is tried.
+/// Matches by the definition, trying every possibility.
 fn model(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,

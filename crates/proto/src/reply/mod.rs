@@ -13,11 +13,11 @@ use crate::text::Quoted;
 pub struct ReplyCode(u16);
 
 impl ReplyCode {
-    /// The code of a number.
+    /// Creates a code from its number.
     ///
     /// # Panics
     ///
-    /// Unless the number is in `100..=599`.
+    /// If the number is not in `100..=599`.
     pub const fn new(code: u16) -> Self {
         assert!(
             100 <= code && code <= 599,
@@ -31,27 +31,27 @@ impl ReplyCode {
         self.0
     }
 
-    /// 1yz: the command was accepted, another reply follows.
+    /// Whether it is 1yz: the command was accepted, and another reply follows.
     pub const fn is_preliminary(self) -> bool {
         self.0 < 200
     }
 
-    /// 2yz: the command is done.
+    /// Whether it is 2yz: the command is done.
     pub const fn is_completion(self) -> bool {
         self.0 / 100 == 2
     }
 
-    /// 3yz: another command must follow.
+    /// Whether it is 3yz: another command must follow.
     pub const fn is_intermediate(self) -> bool {
         self.0 / 100 == 3
     }
 
-    /// 4yz: refused, but may be tried again.
+    /// Whether it is 4yz: refused, but may succeed later.
     pub const fn is_transient(self) -> bool {
         self.0 / 100 == 4
     }
 
-    /// 5yz: refused, and will be again.
+    /// Whether it is 5yz: refused, and will be refused again.
     pub const fn is_permanent(self) -> bool {
         self.0 / 100 == 5
     }
@@ -65,8 +65,8 @@ impl Display for ReplyCode {
 
 /// A reply: a code and one or more lines of text.
 ///
-/// The text is disk bytes, which for our own words is UTF-8; [`encode`](Self::encode) makes the
-/// wire form of it. A reply of one line with static text owns no memory.
+/// The text is disk bytes, which means UTF-8 for the server's own words; [`encode`](Self::encode)
+/// converts it to the wire form. A reply of one line with static text does not allocate.
 ///
 /// # Examples
 ///
@@ -91,27 +91,28 @@ type Text = Cow<'static, [u8]>;
 #[derive(Clone, Eq, PartialEq)]
 struct More {
     inner: Vec<Text>,
-    /// `None` leaves the reply open.
+    /// The last line; `None` leaves the reply open.
     last: Option<Text>,
 }
 
-/// Longest text whose last line ends the reply, in characters (pyftpdlib).
+/// Length of the longest text that is sent without a final line of its own, in characters
+/// (pyftpdlib).
 const PARAGRAPH_WIDTH: usize = 75;
 
-/// Telnet's "interpret as command" (RFC 854): written twice where it is data.
+/// Telnet's "interpret as command" (RFC 854): written twice if it is data.
 const IAC: u8 = 255;
 
 impl Reply {
-    /// A single line, `code text`.
+    /// Creates a reply of a single line, `code text`.
     ///
     /// # Panics
     ///
-    /// Like every constructor, unless `code` is in `100..=599`.
+    /// If `code` is not in `100..=599`, like every constructor.
     pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
         Self::bytes(code, into_bytes(text.into()))
     }
 
-    /// A single line whose text holds disk bytes, such as a name.
+    /// Creates a reply of a single line whose text contains disk bytes, such as a name.
     pub fn bytes(code: u16, text: impl Into<Cow<'static, [u8]>>) -> Self {
         Self {
             code: ReplyCode::new(code),
@@ -120,7 +121,8 @@ impl Reply {
         }
     }
 
-    /// Several lines: `code-first`, each inner line after one blank, `code last`.
+    /// Creates a reply of several lines: `code-first`, each inner line after one blank,
+    /// `code last`.
     ///
     /// The blank keeps clients from taking an inner line that begins with digits for the last one;
     /// `FEAT` and `MLST` need it anyway (RFC 2389 §3.2, RFC 3659 §7.2).
@@ -142,10 +144,11 @@ impl Reply {
         }
     }
 
-    /// The first line of several, `code-text`: the lines that follow, each after one blank, and
-    /// then a single-line reply with the same code are the caller's to send.
+    /// Creates the first line of a multi-line reply, `code-text`. The caller sends the lines that
+    /// follow, each after one blank, and then a single-line reply with the same code.
     ///
-    /// For a listing in a reply (`STAT` with a path), which is too long to be held at once.
+    /// This serves a listing in a reply (`STAT` with a path), which is too long to be held in
+    /// memory.
     pub fn opening(code: u16, text: impl Into<Cow<'static, [u8]>>) -> Self {
         let more = More {
             inner: Vec::new(),
@@ -157,9 +160,9 @@ impl Reply {
         }
     }
 
-    /// `code "path" suffix`, with quotes in the path doubled (RFC 959 appendix II).
+    /// Creates a reply `code "path" suffix`, with quotes in the path doubled (RFC 959 appendix II).
     ///
-    /// `suffix` must hold no quote: there are clients that look for the last one.
+    /// `suffix` must not contain a quote: some clients look for the last one.
     pub fn quoted(code: u16, path: &[u8], suffix: &str) -> Self {
         let mut text = Vec::with_capacity(path.len() + suffix.len() + 3);
         text.push(b'"');
@@ -172,12 +175,13 @@ impl Reply {
         Self::bytes(code, text)
     }
 
-    /// Text of any length with line breaks in it, such as a banner or a login message.
+    /// Creates a reply from a text of any length with line breaks, such as a banner or a login
+    /// message.
     ///
-    /// Several lines become a multi-line reply, without the empty ones at the end. A text longer
-    /// than 75 characters ends with a line of its own that holds nothing but the code, as from
-    /// pyftpdlib; its lines are left as they are. The last line loses the blanks at its start, by
-    /// which some clients take it for one that is not the last.
+    /// Several lines become a multi-line reply, without the empty ones at the end. As in pyftpdlib,
+    /// a text longer than 75 characters is followed by a final line with nothing but the code. The
+    /// lines of the text are not changed, except that the last line of the reply loses the blanks
+    /// at its start, because of which some clients would not take it for the last.
     pub fn paragraph(code: u16, text: &str) -> Self {
         let text = text.trim_end();
         let is_long = text.chars().nth(PARAGRAPH_WIDTH).is_some();
@@ -209,15 +213,15 @@ impl Reply {
         self.code
     }
 
-    /// Whether more lines of the same reply follow: it was made by [`opening`](Self::opening).
+    /// Whether more lines of the same reply follow, as after [`opening`](Self::opening).
     pub fn is_opening(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.last.is_none())
     }
 
     /// Appends the wire form, with CRLF, in `encoding`.
     ///
-    /// CR, LF and NUL in a line, and what the encoding lacks, are escaped as [`NameEncoding`]
-    /// says; byte 255 is doubled for Telnet.
+    /// CR, LF and NUL in a line, and characters that the encoding lacks, are escaped as
+    /// [`NameEncoding`] describes; byte 255 is doubled for Telnet.
     pub fn encode(&self, encoding: NameEncoding, out: &mut Vec<u8>) {
         let Some(more) = &self.more else {
             self.encode_line(b' ', &self.first, encoding, out);
@@ -233,8 +237,8 @@ impl Reply {
         }
     }
 
-    /// Appends the wire form of lines that follow an [opening](Self::opening): each after a blank,
-    /// and byte 255 doubled. They end in CRLF and are in the encoding of names already.
+    /// Appends the wire form of lines after an [opening](Self::opening): each after a blank, with
+    /// byte 255 doubled. The lines must end in CRLF and be in the encoding of names already.
     pub fn encode_inner(lines: &[u8], out: &mut Vec<u8>) {
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             out.push(b' ');
@@ -245,7 +249,7 @@ impl Reply {
     fn encode_line(&self, mark: u8, text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
         let code = self.code.value();
         let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
-        // Code, mark and end of line are around it; more only if there is something to escape.
+        // Room for the code, the mark and the line end; escapes need more.
         out.reserve(text.len() + 6);
         out.extend_from_slice(&digits);
         out.push(mark);
@@ -253,7 +257,7 @@ impl Reply {
     }
 }
 
-/// The code and the lines as text; one that is an [opening](Reply::opening) ends with `..`.
+/// Formats the code and the lines as text; an [opening](Reply::opening) ends with `..`.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (inner, last) = match &self.more {

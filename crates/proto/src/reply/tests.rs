@@ -148,7 +148,7 @@ fn classes_of_codes() {
     );
 }
 
-/// Reads a reply as RFC 959 §4.2 says; the number of its lines.
+/// Reads a reply as RFC 959 §4.2 describes, and returns the number of its lines.
 fn lines_of_one_reply(wire: &[u8]) -> Option<usize> {
     let text = wire.strip_suffix(b"\r\n")?;
     let lines: Vec<_> = text.split(|&byte| byte == b'\n').collect();

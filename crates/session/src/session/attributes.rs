@@ -1,4 +1,4 @@
-//! Times and modes that are set: MFMT, MFF, MDTM with a time, SITE UTIME, SITE CHMOD.
+//! Commands that set times and modes: MFMT, MFF, MDTM with a time, SITE UTIME, SITE CHMOD.
 
 use ftpdlib_proto::{CivilTime, FactChange, Reply, Verb, VirtualPath};
 
@@ -41,8 +41,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// MDTM with a time before the name. What has the whole argument as its name is asked about
-    /// instead, as MDTM is defined.
+    /// MDTM with a time before the name. If there is a file that has the whole argument as its
+    /// name, its time is shown instead, as MDTM is defined.
     pub(super) fn mdtm_set(
         &mut self,
         time: CivilTime,
@@ -51,7 +51,7 @@ impl<P> Session<P> {
     ) -> Result<(), Reply> {
         let time = self.config.zone.unix(time);
         if name.split(|&byte| byte == b'/').any(|part| part == b"..") {
-            // Nothing is named like this: normalising would take the time away too.
+            // No file has such a name: normalising it would remove the time, too.
             let path = self.resolve(name)?;
             self.set_time_instead(path, time);
             return Ok(());
@@ -64,7 +64,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Nothing has the whole argument of MDTM as its name.
+    /// Sets the time, as no file has the whole argument of MDTM as its name.
     pub(super) fn set_time_instead(&mut self, path: VirtualPath, time: i64) {
         if !self.ending.may_reply() {
             return;
@@ -114,7 +114,7 @@ impl<P> Session<P> {
     }
 }
 
-/// `YYYYMMDDHHMMSS` (RFC 3659 §2.3).
+/// Formats a time as `YYYYMMDDHHMMSS` (RFC 3659 §2.3).
 pub(super) fn time_value(time: CivilTime) -> String {
     let mut value = Vec::with_capacity(14);
     time.format_compact(&mut value);

@@ -1,4 +1,4 @@
-//! The data connection's states, and what moves it from one to the next.
+//! The states of the data connection, and the transitions between them.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -28,37 +28,41 @@ use crate::{Effect, SessionEvent};
 ///   └─────────────► Transferring ◄────────────────────────┘
 /// ```
 ///
-/// From every state but `Transferring` ABOR, a failure, a refused upload or a deadline leads back
-/// to `Closed`, and so does an upload after a refused download, except from `Target`; a queued
-/// transfer is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a
-/// transfer is queued: then it is itself answered 425, as during a transfer.
+/// ABOR leads back to `Closed` from every state but `Transferring`. So do a refused upload, and any
+/// upload after a refused download, except that the latter keeps a `Target`. A failure or a
+/// deadline leads back from `Listening`, `Connecting` and `Open`. A queued transfer is then
+/// answered 425 (426 for ABOR).
+///
+/// A new PASV, EPSV, PORT or EPRT also closes the data connection, unless a transfer is queued:
+/// then that command is answered 425, as during a transfer. Without a queued transfer, AUTH and the
+/// end of a login close it, too, and a change of PROT closes `Listening` and `Open`.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
     #[default]
     Closed,
-    /// The client was told where to connect.
+    /// The client was told where to connect, and has not connected yet.
     Listening {
-        /// When it has to have done so.
+        /// When the client must have connected.
         deadline: Option<Instant>,
-        /// The transfer that waits for it, 150 given.
+        /// The transfer that waits for the connection; its 150 has been given.
         queued: Option<Box<Queued<P>>>,
     },
-    /// The client said where it listens; nothing is connected before a transfer command comes
+    /// The client said where it listens; the server does not connect before a transfer command
     /// (RFC 959 §5.2).
     Target(SocketAddr),
     /// Connecting to the client.
     Connecting {
-        /// When the connection has to stand.
+        /// When the connection must be established.
         deadline: Option<Instant>,
-        /// The transfer that waits for it, 150 not yet given.
+        /// The transfer that waits for the connection; its 150 has not been given yet.
         queued: Box<Queued<P>>,
-        /// What came meanwhile: its reply must not come before the 150.
+        /// What came in the meantime: its reply must not come before the 150.
         held: Option<Box<Held>>,
     },
-    /// Established; no transfer command has come.
+    /// Established, without a transfer command so far.
     Open {
-        /// When one has to have come.
+        /// When a transfer command must have come.
         deadline: Option<Instant>,
     },
     /// Bytes are moving.
@@ -75,7 +79,7 @@ impl<P> DataChannel<P> {
         }
     }
 
-    /// Whether the client may have connected, and no transfer uses that yet.
+    /// Whether the client may have connected without a transfer that uses the connection.
     pub(super) fn may_be_connected(&self) -> bool {
         match self {
             Self::Listening { queued, .. } => queued.is_none(),
@@ -86,14 +90,14 @@ impl<P> DataChannel<P> {
         }
     }
 
-    /// Keeps what has to wait for the reply to a transfer command, while connecting.
+    /// Holds what has to wait for the reply to a transfer command, while connecting.
     pub(super) fn hold(&mut self, what: Held) {
         if let Self::Connecting { held, .. } = self {
             *held = Some(Box::new(what));
         }
     }
 
-    /// Takes what was kept.
+    /// Takes what is held.
     fn take_held(&mut self) -> Option<Held> {
         match self {
             Self::Connecting { held, .. } => held.take().map(|held| *held),
@@ -110,12 +114,13 @@ impl<P> DataChannel<P> {
         matches!(self, Self::Connecting { .. })
     }
 
-    /// Whether something waits for the reply to a transfer command.
+    /// Whether something is held until the reply to a transfer command.
     pub(super) fn is_holding(&self) -> bool {
         matches!(self, Self::Connecting { held: Some(_), .. })
     }
 
-    /// When the client, the connection to it, or the transfer command has to be there.
+    /// When the client must have connected, the connection to it be established, or the transfer
+    /// command have come.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Listening { deadline, .. }
@@ -127,7 +132,7 @@ impl<P> DataChannel<P> {
 }
 
 impl<P> Session<P> {
-    /// Somebody connected to the passive port.
+    /// Handles a connection to the passive port.
     pub(super) fn accepted(&mut self, peer: SocketAddr, now: Instant) {
         let foreign = self.is_foreign(peer);
         self.data = match std::mem::take(&mut self.data) {
@@ -155,7 +160,7 @@ impl<P> Session<P> {
         };
     }
 
-    /// The active connection stands.
+    /// The active data connection is established.
     pub(super) fn connected(&mut self, now: Instant) {
         let held = self.data.take_held();
         self.data = match std::mem::take(&mut self.data) {
@@ -174,8 +179,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// The client's port was not reached, the passive port can accept none, or an idle data
-    /// connection broke.
+    /// Handles a failure: the client's port was not reached, the passive port can no longer accept,
+    /// or an idle data connection broke.
     pub(super) fn data_failed(&mut self, now: Instant) {
         match self.data {
             DataChannel::Listening { .. }
@@ -185,36 +190,36 @@ impl<P> Session<P> {
         }
     }
 
-    /// Gives up a data connection that was not made in time, or broke or got old before its
+    /// Gives up a data connection that was not made in time, or that broke or expired before its
     /// transfer. A transfer that waits for it is answered 425.
     pub(super) fn give_up_data(&mut self, now: Instant) {
         self.give_up(Reply::new(425, "Can't open data connection."), now);
     }
 
-    /// Gives up a connect because of an ABOR that was seen behind the line that is held.
+    /// Gives up connecting because of an ABOR seen behind the line that is held.
     pub(super) fn abort_connecting(&mut self, now: Instant) {
         self.aborted_ahead = true;
         self.give_up(Reply::new(426, "Transfer aborted via ABOR."), now);
     }
 
-    /// Gives the client the whole time again for the next transfer command, if there is a data
-    /// connection that waits for one.
+    /// Restarts the time within which the next transfer command has to come, if a data connection
+    /// waits for one.
     pub(super) fn await_transfer(&mut self, now: Instant) {
         if let DataChannel::Open { deadline } = &mut self.data {
             *deadline = after(now, self.config.data_timeout);
         }
     }
 
-    /// Decides what becomes of the data connection after a command that was to use it in this
-    /// direction, unless a transfer has come of it or another one uses it.
+    /// Decides what happens to the data connection after a command that was to use it in this
+    /// direction, unless a transfer uses it, by this command or an earlier one.
     pub(super) fn settle_data(&mut self, direction: Option<TransferDirection>) {
         match direction {
             _ if self.is_transferring() => {}
-            // lynx tries RETR, and after its refusal LIST, over the same connection.
+            // lynx tries RETR and, if it is refused, LIST over the same connection.
             Some(TransferDirection::Download) => {
                 self.kept_for_download = self.data.may_be_connected()
             }
-            // Something of the upload may be on its way already.
+            // Some of the upload may already be on its way.
             Some(TransferDirection::Upload) => {
                 self.close_data();
             }
@@ -222,9 +227,9 @@ impl<P> Session<P> {
         }
     }
 
-    /// Closes listener, pending connect or idle data connection; never that of a transfer in
-    /// progress. Says whether a transfer waited for it: that has lost its file, and is owed a
-    /// reply.
+    /// Closes the listener, the pending connect or the idle data connection; never the connection
+    /// of a transfer in progress. Returns whether a transfer waited for it: its file is then
+    /// discarded, and the caller owes it a reply.
     pub(super) fn close_data(&mut self) -> bool {
         self.kept_for_download = false;
         let queued = match std::mem::take(&mut self.data) {
@@ -247,8 +252,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Closes the data connection; a transfer that waited for it is answered with `reply`, and then
-    /// what waited for that.
+    /// Closes the data connection. A transfer that waited for it is answered with `reply`; then
+    /// comes what was held behind it.
     fn give_up(&mut self, reply: Reply, now: Instant) {
         let held = self.data.take_held();
         if self.close_data() {
@@ -260,7 +265,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether an address is another one than the client's, and such are not permitted.
+    /// Whether an address is not the client's, though only the client's is permitted.
     pub(super) fn is_foreign(&self, address: SocketAddr) -> bool {
         !self.config.permit_foreign_addresses && address.ip().to_canonical() != self.peer.ip()
     }

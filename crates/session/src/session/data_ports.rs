@@ -1,4 +1,4 @@
-//! Where the data connection is made: PASV, EPSV, PORT, EPRT (RFC 959 §4.1.2, RFC 2428).
+//! Commands that agree on a data connection: PASV, EPSV, PORT, EPRT (RFC 959 §4.1.2, RFC 2428).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::timers::after;
 use crate::{Effect, Refusal};
 
-/// How the client is told the passive port.
+/// The reply that tells the client the passive port.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PassiveReply {
     /// PASV: 227 with this address.
@@ -88,7 +88,7 @@ impl<P> Session<P> {
         });
     }
 
-    /// None could be had.
+    /// No passive port is available.
     pub(super) fn listen_failed(&mut self, refusal: Refusal) {
         if let Pending::PassivePort(_) = self.pending {
             self.pending = Pending::Nothing;
@@ -96,7 +96,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Refuses another transfer or data connection while one is in use.
+    /// Refuses a transfer or a change of the data connection during a transfer.
     pub(super) fn check_no_transfer(&self) -> Result<(), Reply> {
         if self.is_transferring() {
             return Err(Reply::new(425, "A transfer is in progress."));
@@ -104,7 +104,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// What refuses a network protocol: it names the one that this session has.
+    /// The refusal of a network protocol, which names the protocol of this session.
     pub(super) fn foreign_protocol(&self) -> Reply {
         let known = if self.local.is_ipv4() { 1 } else { 2 };
         let text = format!("Network protocol not supported, use ({known}).");
@@ -126,11 +126,12 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::Listen);
     }
 
-    /// Keeps the client's address for the next transfer, unless it may be somebody else's
-    /// (RFC 2577 §3) or a system service's.
+    /// Keeps the address that the client gave for the next transfer, unless it may be another
+    /// host's (RFC 2577 §3) or belong to a system service.
     fn set_target(&mut self, mut target: SocketAddr, verb: &str) -> Result<(), Reply> {
         if target.ip().is_unspecified() {
-            // lftp sends `EPRT |2|::|port|` over loopback. Taken literally it would be this host.
+            // lftp sends `EPRT |2|::|port|` over loopback. Taken literally, it would mean this
+            // host.
             target.set_ip(self.peer.ip());
         }
         let port = target.port();
@@ -159,7 +160,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// The address told in 227; none on IPv6.
+    /// The address for 227; `None` on IPv6.
     fn passive_address(&self) -> Option<Ipv4Addr> {
         let IpAddr::V4(local) = self.local else {
             return None;
@@ -173,8 +174,8 @@ impl<P> Session<P> {
 }
 
 /// Whether a client reaches `local` without leaving the network: it has the same address, or one in
-/// the same block of private (RFC 1918) or link-local ones (RFC 3927). What comes by loopback may
-/// be a tunnel's, so it is told what the world is told.
+/// the same block of private (RFC 1918) or link-local (RFC 3927) addresses. A loopback client may
+/// come through a tunnel, so it does not count.
 fn is_same_network(local: Ipv4Addr, peer: IpAddr) -> bool {
     let IpAddr::V4(peer) = peer.to_canonical() else {
         return false;

@@ -1,4 +1,4 @@
-//! How a session comes to its end.
+//! How a session ends.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,9 @@ use super::Session;
 use super::pending::Pending;
 use crate::{Effect, SessionEvent};
 
-/// How long to wait for a job when the client is gone: logs and observers are to learn what it did.
-/// One that takes longer may hang, and would hold up the client's place and the server's end.
+/// How long to wait for a job after the client has gone: logs and observers should learn what it
+/// did. A job that takes longer may hang, and would hold up the client's place and the server's
+/// end.
 const LAST_JOB_TIME: Duration = Duration::from_secs(5);
 
 /// Whether and how the session is about to end.
@@ -27,26 +28,26 @@ const LAST_JOB_TIME: Duration = Duration::from_secs(5);
 ///          └────────────► Silent ────────────────────────┘
 /// ```
 ///
-/// Every state but `Closed` can also turn `Silent`: the client may go, or be kicked, at any time.
+/// Every state but `Closed` can also turn `Silent`: the client may go or be kicked at any time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ending {
     /// The session goes on.
     Open,
-    /// QUIT came: a transfer in progress is waited for (RFC 959 §4.1.1).
+    /// QUIT came: the session waits for a transfer in progress (RFC 959 §4.1.1).
     Quitting,
-    /// A login failed or a command was unknown once too often, which was the last reply but that of
-    /// a transfer in progress.
+    /// One login too many failed, or one command too many was unknown. That was answered with the
+    /// last reply, apart from the reply of a transfer in progress.
     Refused,
-    /// The server is stopping: what is in progress is waited for, then `421`.
+    /// The server is stopping: the session waits for what is in progress, then gives `421`.
     Draining,
-    /// Kicked inside a multi-line reply, which is to be ended before the `421` with this text.
+    /// Kicked during a multi-line reply, which has to be completed before the `421` with this text.
     Kicked(&'static str),
-    /// The client is gone or has had its last reply; only what is still open is waited for, and for
-    /// jobs not for long.
+    /// The client is gone or has had its last reply. The session waits only for what is still open,
+    /// and not long for jobs.
     Silent,
-    /// `Close` was queued: nothing more comes.
+    /// `Close` was queued: no effect follows.
     Closed {
-        /// Whether the last reply was that to QUIT.
+        /// Whether the last reply was the one to QUIT.
         said_goodbye: bool,
     },
 }
@@ -57,19 +58,19 @@ impl Ending {
         matches!(self, Self::Open | Self::Draining)
     }
 
-    /// Whether the client still hears replies.
+    /// Whether the client may still get replies.
     pub(super) fn may_reply(self) -> bool {
         !matches!(self, Self::Silent | Self::Closed { .. })
     }
 
-    /// Whether nothing more comes.
+    /// Whether `Close` was queued.
     pub(super) fn is_closed(self) -> bool {
         matches!(self, Self::Closed { .. })
     }
 }
 
 impl<P> Session<P> {
-    /// Ends the session if it is to end and nothing is in progress any more.
+    /// Ends the session if it is ending and nothing is in progress any more.
     pub(super) fn close_if_over(&mut self) {
         if self.is_busy() {
             return;
@@ -88,14 +89,14 @@ impl<P> Session<P> {
         self.ending = Ending::Closed { said_goodbye };
     }
 
-    /// Ends the session with a last reply, now.
+    /// Ends the session at once with a last reply.
     pub(super) fn disconnect(&mut self, reply: Reply, now: Instant) {
         self.reply(reply);
         self.release(TransferEnd::Shutdown, now);
     }
 
-    /// Gives a reply that is the owner's, as a greeting, or to a command of theirs or one that they
-    /// do not want: by a 421 they end the session, and whatever is in progress.
+    /// Gives a reply chosen by the server's owner: a greeting, the reply of a registered command or
+    /// of a veto. A 421 ends the session, and whatever is in progress.
     pub(super) fn reply_as_told(&mut self, reply: Reply, now: Instant) {
         if reply.code().value() == 421 {
             self.disconnect(reply, now);
@@ -104,8 +105,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Ends the session after a last failed login or unknown command. A transfer may still be going
-    /// on, and has its own reply.
+    /// Stops taking commands after one failed login or unknown command too many. A transfer may
+    /// still be in progress, and gets its own reply.
     pub(super) fn refuse_further_commands(&mut self, reply: Reply) {
         self.reply(reply);
         self.ending = Ending::Refused;
@@ -128,7 +129,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// The session is unwanted. Its last reply waits for nothing but the end of a multi-line one.
+    /// Ends the session on request. Its last reply comes at once, or after a multi-line reply that
+    /// has begun.
     pub(super) fn kick(&mut self, text: &'static str, now: Instant) {
         if !self.ending.may_reply() {
             return;
@@ -141,13 +143,14 @@ impl<P> Session<P> {
         }
     }
 
-    /// When to stop waiting for a job whose client is gone.
+    /// When to stop waiting for a job after the client has gone.
     pub(super) fn last_job_deadline(&self) -> Option<Instant> {
         let has_job = matches!(self.pending, Pending::Job(_) | Pending::Work(_));
         (has_job && self.ending == Ending::Silent).then(|| self.active_at + LAST_JOB_TIME)
     }
 
-    /// Gives up everything that can be given up at once; waits for the rest without another reply.
+    /// Gives up everything that can be given up at once, and waits for the rest without another
+    /// reply.
     fn release(&mut self, end: TransferEnd, now: Instant) {
         if self.ending.is_closed() {
             return;
@@ -169,10 +172,10 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether something is in progress that a reply or the end of the session has to wait for.
+    /// Whether something is in progress that the end of the session has to wait for.
     ///
-    /// The delay of a failed login is none of it: a server that stops does not serve penalties. Nor
-    /// is a handshake: it may never end.
+    /// The delay of a failed login does not count: a server that stops does not enforce penalties.
+    /// Nor does a handshake: it may never end.
     fn is_busy(&self) -> bool {
         let waits = match self.pending {
             Pending::Nothing | Pending::LoginDelay(_) | Pending::Handshake(_) => false,

@@ -8,12 +8,12 @@ use super::attributes::time_value;
 use super::pending::Purpose;
 use crate::{Action, Change};
 
-/// What a command named for the one after it.
+/// What a command selected for the command after it.
 #[derive(Debug)]
 pub(super) enum Selected {
-    /// RNFR did.
+    /// By RNFR.
     Rename(VirtualPath),
-    /// CPFR did.
+    /// By CPFR.
     Copy(VirtualPath),
 }
 
@@ -38,7 +38,7 @@ impl<P> Session<P> {
         self.change_directory(parent.unwrap_or_else(VirtualPath::root));
     }
 
-    /// What CWD or CDUP named is a directory, and the user may enter it.
+    /// The target of CWD or CDUP is a directory that the user may enter.
     pub(super) fn directory_changed(&mut self, path: VirtualPath) {
         let suffix = "is the current directory.";
         self.reply(Reply::quoted(250, path.as_bytes(), suffix));
@@ -52,7 +52,7 @@ impl<P> Session<P> {
         self.make_directory(path, reply)
     }
 
-    /// SITE MKDIR: MKD in a server's own words.
+    /// SITE MKDIR: the same as MKD, with another reply.
     pub(super) fn site_mkdir(&mut self, name: &[u8]) -> Result<(), Reply> {
         let path = self.resolve(name)?;
         self.make_directory(path, Reply::new(200, "SITE MKDIR successful."))
@@ -64,7 +64,7 @@ impl<P> Session<P> {
         self.remove_directory(path, Reply::new(250, "Directory removed."))
     }
 
-    /// SITE RMDIR: RMD in a server's own words.
+    /// SITE RMDIR: the same as RMD, with another reply.
     pub(super) fn site_rmdir(&mut self, name: &[u8]) -> Result<(), Reply> {
         let path = self.resolve(name)?;
         self.remove_directory(path, Reply::new(200, "SITE RMDIR successful."))
@@ -89,13 +89,13 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// What RNFR named is there.
+    /// The path that RNFR named exists.
     pub(super) fn rename_selected(&mut self, path: VirtualPath) {
         self.selected = Some(Selected::Rename(path));
         self.reply(Reply::new(350, "Ready for destination name."));
     }
 
-    /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3), NOOP aside.
+    /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3), apart from NOOP.
     pub(super) fn rnto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Rename(from)) = selected else {
             let text = "Bad sequence of commands: use RNFR first.";
@@ -107,7 +107,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// SIZE: bytes on the data connection, which translation makes unknowable (RFC 3659 §4).
+    /// SIZE: the number of bytes on the data connection, which is unknown in ASCII type
+    /// (RFC 3659 §4).
     pub(super) fn size(&mut self, name: &[u8]) -> Result<(), Reply> {
         if self.parameters.transfer_type == TransferType::Ascii {
             return Err(Reply::new(550, "SIZE not allowed in ASCII mode."));
@@ -134,7 +135,7 @@ impl<P> Session<P> {
         });
     }
 
-    /// Answers SIZE or MDTM: both are for regular files (RFC 3659 §3.1, §4.1).
+    /// Answers SIZE or MDTM, which are for regular files only (RFC 3659 §3.1, §4.1).
     pub(super) fn reply_about_file(
         &mut self,
         path: &VirtualPath,
@@ -195,7 +196,7 @@ impl<P> Session<P> {
         self.ask(Verb::Cwd, action, Purpose::ChangeDirectory(path));
     }
 
-    /// Asks for a job that makes a `change`, for `verb`; `reply` is the answer to its success.
+    /// Asks for a job that makes a `change` for `verb`, and answers its success with `reply`.
     pub(super) fn change(&mut self, verb: Verb, change: Change, reply: Reply) {
         let action = Action::Change(change.clone());
         let purpose = Purpose::Change {
@@ -206,7 +207,7 @@ impl<P> Session<P> {
         self.ask(verb, action, purpose);
     }
 
-    /// A name as seen from the working directory.
+    /// Resolves a name from the working directory.
     pub(super) fn resolve(&self, name: &[u8]) -> Result<VirtualPath, Reply> {
         let path = self.working_directory.join(name);
         path.map_err(|error| Reply::new(501, format!("Invalid name: {error}.")))

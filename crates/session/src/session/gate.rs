@@ -1,4 +1,4 @@
-//! From a line to the command that answers it.
+//! The way from a line to the command that answers it.
 
 use std::time::Instant;
 
@@ -12,24 +12,24 @@ use super::held::Held;
 use super::parameters::Restart;
 use crate::{ListFormat, RegisteredCommand};
 
-/// The unknown command in a row that ends the session.
+/// The number of consecutive unknown commands that ends the session.
 const MOST_UNKNOWN: u32 = 50;
 
-/// What commands before have said for one that may need it.
+/// What earlier commands have prepared for the current one.
 struct Prepared {
-    /// By RNFR or CPFR, if that was the command just before, NOOP aside.
+    /// By RNFR or CPFR, if that was the previous command, not counting NOOP.
     selected: Option<Selected>,
     /// By REST or RANG, for the next transfer or HASH.
     restart: Restart,
 }
 
 impl<P> Session<P> {
-    /// Takes one line. Every line is answered, now or when what it asks for is done.
+    /// Processes one line. Every line is answered, at once or when what it asks for is done.
     ///
-    /// A command that is refused returns the reply that says so; it is given here, once.
+    /// The methods of commands return a refusal as `Err`; the reply is given here, in one place.
     ///
-    /// The order of refusals tells a stranger nothing: unknown verb, argument missing or too much,
-    /// not logged in, and only then whatever is wrong with the argument.
+    /// The order of refusals reveals nothing to strangers: unknown verb, argument missing or
+    /// unexpected, not logged in, and only then anything wrong with the argument.
     pub(super) fn answer_line(&mut self, line: &[u8], now: Instant) {
         if self.holds_back(line) {
             return;
@@ -78,7 +78,7 @@ impl<P> Session<P> {
             }
         };
         self.unknown_commands = 0;
-        // Whatever is wrong with the argument, another one would not help.
+        // A correct argument would not help, so this comes before errors in the argument.
         if let Some(text) = self.not_offered(verb) {
             return Err(Reply::new(502, text));
         }
@@ -100,7 +100,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Answers a line that was too long to be kept, which counts as an unknown command.
+    /// Answers a line that was too long, which counts as an unknown command.
     pub(super) fn answer_long_line(&mut self) {
         // It may have been any command.
         self.selected = None;
@@ -115,7 +115,7 @@ impl<P> Session<P> {
         self.refuse_unknown(reply);
     }
 
-    /// Answers a line that is not to be taken, as `reply` says.
+    /// Answers a vetoed line with `reply`, without processing it.
     pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply, now: Instant) {
         let verb = verb_of(&CommandLine::split(line).resolve());
         self.take_prepared(verb);
@@ -123,9 +123,9 @@ impl<P> Session<P> {
         self.reply_in_turn(reply, now);
     }
 
-    /// Takes what was prepared for the command that has just come. It is that command's whatever
-    /// becomes of it: a file that is transferred after a refusal must not begin where another was
-    /// to go on. Only NOOP is between all commands: it keeps the connection in use.
+    /// Takes what was prepared for the current command. The command uses it up even if it fails: a
+    /// file transferred after a refusal must not begin at the offset meant for another. Only NOOP
+    /// may come between any commands, as it just keeps the connection in use.
     fn take_prepared(&mut self, verb: Option<Verb>) -> Prepared {
         let selected = self.selected.take_if(|_| verb != Some(Verb::Noop));
         let restart = if verb.is_some_and(ends_restart) {
@@ -136,9 +136,9 @@ impl<P> Session<P> {
         Prepared { selected, restart }
     }
 
-    /// A client may try some commands that are not there, but whoever knows none is no client: it
-    /// would hold its place for as long as it goes on sending. During a transfer it has that
-    /// anyway, and nothing may follow a 421.
+    /// Refuses an unknown command. A client may try some, but a peer that sends nothing else is no
+    /// client, and would occupy a connection for as long as it goes on. A transfer keeps the
+    /// connection occupied anyway, and its reply could not follow a 421.
     fn refuse_unknown(&mut self, reply: Reply) {
         if self.unknown_commands < MOST_UNKNOWN || self.is_transferring() {
             return self.reply(reply);
@@ -146,7 +146,7 @@ impl<P> Session<P> {
         self.refuse_further_commands(Reply::new(421, "Too many unknown commands."));
     }
 
-    /// Does what a command says, or refuses it.
+    /// Carries out a command, or refuses it.
     fn dispatch(
         &mut self,
         verb: Verb,
@@ -230,7 +230,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// What tells that a command of the table does nothing here, if it does not.
+    /// The text of the refusal, if a command of the table is not offered by this server.
     pub(super) fn not_offered(&self, verb: Verb) -> Option<&'static str> {
         match verb {
             Verb::Auth | Verb::Ccc | Verb::Pbsz | Verb::Prot if self.config.tls.is_none() => {
@@ -241,8 +241,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether a command needs a login that is not there. STAT needs one only for a path, and ABOR
-    /// none for a transfer that outlives its login, or when it has taken effect ahead of its turn.
+    /// Whether a command needs a login and there is none. STAT needs one only with a path. ABOR
+    /// needs none for a transfer that outlives its login, or if it took effect ahead of its turn.
     fn lacks_login(&self, verb: Verb, argument: &[u8]) -> bool {
         let needs_login = match verb {
             Verb::Stat => !argument.trim_ascii().is_empty(),
@@ -253,7 +253,7 @@ impl<P> Session<P> {
     }
 }
 
-/// What refuses a command that needs a login.
+/// The refusal of a command that needs a login.
 pub(super) fn login_needed() -> Reply {
     Reply::new(530, "Log in with USER and PASS first.")
 }
@@ -262,20 +262,20 @@ fn verb_of(resolved: &Result<(Verb, &[u8]), CommandError>) -> Option<Verb> {
     resolved.as_ref().ok().map(|(verb, _)| *verb)
 }
 
-/// Which way a data connection is used by a command.
+/// The direction in which a command uses a data connection.
 fn transfer_direction(verb: Verb) -> Option<TransferDirection> {
     verb.transfers().map(Transferred::direction)
 }
 
-/// Whether a command ends what REST or RANG said before: it is for the next transfer or HASH, and
-/// another REST or RANG replaces it, even one that is refused. It outlives any other line, as
-/// clients send many kinds of them before the transfer.
+/// Whether a command uses up or replaces what REST or RANG has set: it applies to the next transfer
+/// or HASH, and another REST or RANG replaces it, even if refused. It outlives all other commands,
+/// as clients send many kinds of them before the transfer.
 fn ends_restart(verb: Verb) -> bool {
     verb.transfers().is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
 }
 
-/// Whether a line is the first of an HTTP request: a browser, or a web page that uses one to send
-/// commands in its body. No matter which method, there are many.
+/// Whether a line is the first of an HTTP request: from a browser, or from a web page that makes a
+/// browser send commands in a request body. Any method counts, as there are many.
 fn is_http(line: &CommandLine<'_>) -> bool {
     let names_protocol = line.argument.windows(6).any(|window| window == b" HTTP/");
     names_protocol && Verb::lookup(line.verb).is_none()

@@ -1,4 +1,5 @@
-//! Lines that wait for the end of work, or for an active data connection: replies stay in order.
+//! Lines that are held until work ends or an active data connection is made, so that replies stay
+//! in order.
 
 use std::time::Instant;
 
@@ -8,21 +9,21 @@ use super::Session;
 use super::pending::Pending;
 use crate::{Effect, RegisteredCommand};
 
-/// What is served during a transfer and during work: it takes no time, or must not wait.
+/// Commands served during a transfer and during work: they take no time, or must not wait.
 const SERVED_MEANWHILE: [Verb; 4] = [Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat];
 
-/// What has to wait for the end of work, or for the beginning of a transfer.
+/// What is held until work ends or a transfer begins.
 #[derive(Debug)]
 pub(super) enum Held {
     /// A command.
     Line(Vec<u8>),
-    /// The answer to a line that is no command any more: too long, or refused by an observer.
+    /// The answer to a line that needs no processing: it was too long, or an observer vetoed it.
     Reply(Reply),
 }
 
 impl<P> Session<P> {
-    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
-    /// QUIT do not wait; nor do NOOP and STAT, for the end of work, which may take long.
+    /// Holds a line that has to wait, so that replies stay in order; returns whether it did. ABOR
+    /// and QUIT never wait; NOOP and STAT do not wait for work either, as it may take long.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
         let at_once: &[Verb] = if self.is_working() {
             &SERVED_MEANWHILE
@@ -38,8 +39,8 @@ impl<P> Session<P> {
         waits
     }
 
-    /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
-    /// it is answered in its turn.
+    /// Looks at a line that came behind the one that is held. An ABOR takes effect at once, and is
+    /// answered in its turn.
     pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
         if !self.holds_line() || !self.is_abor(line) {
             return;
@@ -52,7 +53,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Gives a reply when its turn comes: that of a line that is not to be taken.
+    /// Gives the reply to a line that is not to be processed, when its turn comes.
     pub(super) fn reply_in_turn(&mut self, reply: Reply, now: Instant) {
         if self.must_hold() {
             return self.hold(Held::Reply(reply));
@@ -61,7 +62,7 @@ impl<P> Session<P> {
         self.reply_as_told(reply, now);
     }
 
-    /// Answers what was held, now that its turn has come.
+    /// Processes what was held, now that its turn has come.
     pub(super) fn answer_held(&mut self, held: Held, now: Instant) {
         match held {
             Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
@@ -70,7 +71,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Keeps something until its turn comes: only for who [must](Self::must_hold).
+    /// Holds something until its turn comes. The caller has checked [`must_hold`](Self::must_hold).
     pub(super) fn hold(&mut self, held: Held) {
         debug_assert!(self.must_hold(), "nothing would take it back");
         match &mut self.pending {
@@ -79,22 +80,22 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether a reply is owed that has to come before that to the line that came last.
+    /// Whether another reply has to come before the reply to the latest line.
     pub(super) fn must_hold(&self) -> bool {
         self.is_working() || self.data.is_connecting()
     }
 
-    /// Whether a line is ABOR, and will be taken when its turn comes.
+    /// Whether a line is an ABOR that will be processed in its turn.
     pub fn is_abor(&self, line: &[u8]) -> bool {
         self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
     }
 
-    /// Whether a line is served during a transfer; what comes behind such a line may be, too.
+    /// Whether a line is served during a transfer, so that a line behind it may be, too.
     pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
         self.is_bare(line, &SERVED_MEANWHILE)
     }
 
-    /// Whether a line is one of these commands, and takes no argument.
+    /// Whether a line is one of these commands, without an argument, and not a registered command.
     fn is_bare(&self, line: &[u8], verbs: &[Verb]) -> bool {
         let command = CommandLine::split(line);
         let is_named = match command.resolve() {

@@ -12,13 +12,13 @@ use super::login::Login;
 use super::transfer::Running;
 use crate::{RegisteredCommand, VERSION};
 
-/// Prefix of the rows of SITE's sub-commands in the table.
+/// Prefix of the names of SITE's sub-commands in the verb table.
 const SITE: &str = "SITE ";
 
-/// The line of FEAT about the names that clients send.
+/// The line of FEAT for UTF-8 names.
 const UTF8: &str = "UTF8";
 
-/// The lines of FEAT in order, each with the command that it is about, if it is about one.
+/// The lines of FEAT in order, each with the command that it belongs to, if any.
 static FEATURES: LazyLock<Vec<(&str, Option<Verb>)>> = LazyLock::new(|| {
     let commands = verbs().iter();
     let commands = commands.filter_map(|info| Some((info.feature?, Some(info.verb))));
@@ -33,28 +33,28 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, "NOOP ok."));
     }
 
-    /// SYST: the form in which clients expect to read LIST.
+    /// SYST: tells clients which form of LIST to expect.
     pub(super) fn syst(&mut self) {
         self.reply(Reply::new(215, "UNIX Type: L8"));
     }
 
-    /// CLNT: who asks makes no difference.
+    /// CLNT: the client's name makes no difference.
     pub(super) fn clnt(&mut self) {
         self.reply(Reply::new(200, "Noted."));
     }
 
-    /// CSID: as CLNT, but both sides tell.
+    /// CSID: like CLNT, but the server introduces itself, too.
     pub(super) fn csid(&mut self) {
         let text = format!("Name=ftpdlib; Version={VERSION}; CaseSensitive=1; DirSep=/;");
         self.reply(Reply::new(200, text));
     }
 
-    /// LANG: only English gets here.
+    /// LANG: only English is parsed as far as this.
     pub(super) fn lang(&mut self) {
         self.reply(Reply::new(200, "Replies are in English."));
     }
 
-    /// FEAT: what works, and nothing else. Before the login it tells what works for somebody.
+    /// FEAT: lists only what works. Before the login, that is what works for at least some user.
     pub(super) fn feat(&mut self) {
         let perms = self.login.perms();
         let own = FEATURES.iter();
@@ -89,7 +89,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// STAT without a path. No real path, and no address the client does not know.
+    /// STAT without a path. It shows no real path, and no address that the client does not know.
     pub(super) fn stat(&mut self) {
         let transfer_type = match self.parameters.transfer_type {
             TransferType::Ascii => "ASCII",
@@ -128,7 +128,7 @@ impl<P> Session<P> {
         ));
     }
 
-    /// A list of names in columns.
+    /// Replies with a list of names in columns.
     fn reply_with_names(&mut self, first: &'static str, shown: impl Fn(&str) -> Option<&str>) {
         let own = verbs().iter().filter(|info| self.offers(info.verb));
         let own = own.map(|info| info.name);
@@ -150,8 +150,8 @@ impl<P> Session<P> {
         self.not_offered(verb).is_none()
     }
 
-    /// A line of [`FEATURES`], if what it tells works for somebody with `perms`, with what is this
-    /// session's.
+    /// A line of [`FEATURES`] with the values that this session has for it, if it works for a user
+    /// with `perms`.
     fn feature(
         &self,
         line: &'static str,
@@ -192,13 +192,13 @@ impl<P> Session<P> {
     }
 }
 
-/// Whether a command does anything for somebody with `perms`.
+/// Whether a command can do anything for a user with `perms`.
 fn may_work(verb: Verb, perms: Perms) -> bool {
     let info = verb.info();
     let more = match verb {
-        // One fact or the other, and the time of a file or setting it, do without the rest.
+        // MFF works with one of the two facts, and MDTM with either showing the time or setting it.
         Verb::Mff => return !settable_facts(perms).is_empty(),
-        // Nothing can follow the first half of a copy where the second may not be had.
+        // The first half of a copy is useless without the second.
         Verb::Cpfr | Verb::SiteCpfr => return may_work(Verb::Cpto, perms),
         Verb::Mdtm => Perms::NONE,
         _ => info.more_perms,
@@ -206,7 +206,7 @@ fn may_work(verb: Verb, perms: Perms) -> bool {
     perms.contains_all(more) && info.perm.is_none_or(|perm| perms.contains(perm))
 }
 
-/// The facts that MFF sets for somebody with `perms`, as FEAT tells them.
+/// The facts that MFF can set for a user with `perms`, as FEAT lists them.
 fn settable_facts(perms: Perms) -> String {
     let facts = [
         (Perm::ChangeTime, "Modify;"),
@@ -216,7 +216,7 @@ fn settable_facts(perms: Perms) -> String {
     settable.map(|&(_, fact)| fact).collect()
 }
 
-/// The transfer in progress, in a line.
+/// Describes the transfer in progress in a line.
 fn progress(running: &Running) -> String {
     let way = match running.direction() {
         TransferDirection::Download => "sent",

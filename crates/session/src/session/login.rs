@@ -11,7 +11,7 @@ use super::pending::{Pending, Purpose};
 use super::timers::after;
 use crate::{Effect, LoginFacts, Refusal, Secret, SessionEvent};
 
-/// How far the login has come.
+/// The progress of the login.
 ///
 /// ```text
 ///                  USER, certificate accepted
@@ -25,7 +25,7 @@ use crate::{Effect, LoginFacts, Refusal, Secret, SessionEvent};
 /// ```
 #[derive(Debug, Default)]
 pub(super) enum Login {
-    /// Nobody.
+    /// Nobody is logged in.
     #[default]
     Out,
     /// USER was given.
@@ -34,34 +34,34 @@ pub(super) enum Login {
     In(Box<User>),
 }
 
-/// What is kept of a user.
+/// What the session keeps of a user.
 #[derive(Debug)]
 pub(super) struct User {
-    /// Name.
+    /// User name.
     pub(super) username: String,
     /// Text of 221.
     pub(super) msg_quit: String,
-    /// Let in by a certificate: a password is not needed, but no mistake.
+    /// Whether a certificate let the user in: PASS is then unnecessary, but no error.
     pub(super) by_certificate: bool,
-    /// What they may do somewhere.
+    /// The permissions that they have on at least some path.
     perms: Perms,
     /// Their own encoding.
     encoding: Option<NameEncoding>,
 }
 
-/// A failed login on its way to its reply.
+/// A failed login whose reply is delayed.
 #[derive(Debug)]
 pub(super) struct LoginDelay {
-    /// When the reply is due; never, if there is no such moment.
+    /// When the reply is due; `None` is never, as the time is out of range.
     pub(super) until: Option<Instant>,
     /// The reply.
     reply: Reply,
-    /// Whether it was one failure too many.
+    /// Whether the session ends after it, without further commands.
     disconnect: bool,
 }
 
 impl Login {
-    /// Who is logged in.
+    /// The name of the user who is logged in.
     pub(super) fn username(&self) -> Option<&str> {
         match self {
             Self::Out | Self::Named(_) => None,
@@ -69,7 +69,7 @@ impl Login {
         }
     }
 
-    /// What the client may do somewhere: anything, as long as it is not known who it is.
+    /// The permissions that the client has on at least some path: all, until the user is known.
     pub(super) fn perms(&self) -> Perms {
         match self {
             Self::Out | Self::Named(_) => Perms::ALL,
@@ -77,7 +77,7 @@ impl Login {
         }
     }
 
-    /// The own encoding of the user who is logged in, if they have one.
+    /// The logged-in user's own encoding, if they have one.
     pub(super) fn encoding(&self) -> Option<NameEncoding> {
         match self {
             Self::Out | Self::Named(_) => None,
@@ -98,8 +98,8 @@ impl Login {
 }
 
 impl<P> Session<P> {
-    /// USER: always 331, so that names cannot be probed; unless the client's certificate lets it
-    /// in, which is 232 (RFC 2228 §4).
+    /// USER: always answered 331, so that names cannot be probed, unless the client's certificate
+    /// lets the user in, which is answered 232 (RFC 2228 §4).
     pub(super) fn user(&mut self, name: &str, now: Instant) -> Result<(), Reply> {
         self.check_login_security()?;
         let flushed = self.flush_account();
@@ -113,7 +113,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Has the driver let the user in; `flushed` if somebody was logged in before USER.
+    /// Asks the driver to check a login; `flushed` says whether USER ended an earlier login.
     fn log_in(
         &mut self,
         username: String,
@@ -133,7 +133,7 @@ impl<P> Session<P> {
         }));
     }
 
-    /// Answers USER; `flushed` if somebody was logged in before.
+    /// Answers USER; `flushed` says whether it ended an earlier login.
     pub(super) fn ask_for_password(&mut self, username: String, flushed: bool) {
         let text = if flushed {
             "Previous account information was flushed, send password."
@@ -165,12 +165,13 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// ACCT: no login needs one, but every server has it (RFC 1123 §4.1.2.13).
+    /// ACCT: no login needs an account, but every server has to know the command
+    /// (RFC 1123 §4.1.2.13).
     pub(super) fn acct(&mut self) {
         self.reply(Reply::new(202, "No account needed."));
     }
 
-    /// HOST: which one makes no difference, but it has to come before USER (RFC 7151 §3.2).
+    /// HOST: the choice makes no difference, but it has to come before USER (RFC 7151 §3.2).
     pub(super) fn host(&mut self, name: &str) -> Result<(), Reply> {
         if !matches!(self.login, Login::Out) {
             let text = "Bad sequence of commands: HOST comes before USER.";
@@ -185,7 +186,8 @@ impl<P> Session<P> {
     }
 
     /// REIN: a transfer in progress goes on (RFC 959 §4.1.1). TLS stays, and so does PROT, though
-    /// RFC 4217 §13 ends both: a client under TLS must not get its data in the clear unasked.
+    /// RFC 4217 §13 ends both: a client under TLS must not receive data in the clear without having
+    /// asked for it.
     pub(super) fn rein(&mut self) {
         self.flush_account();
         self.login = Login::Out;
@@ -193,7 +195,7 @@ impl<P> Session<P> {
         self.reply(Reply::new(220, "Ready for new user."));
     }
 
-    /// The job accepted the password, or the certificate.
+    /// The login succeeded, by a password or a certificate.
     pub(super) fn logged_in(&mut self, facts: LoginFacts, by_certificate: bool) {
         self.failed_logins = 0;
         self.has_broken_off = false;
@@ -213,8 +215,8 @@ impl<P> Session<P> {
         self.choose_encoding();
     }
 
-    /// The job did not. The reply comes a fixed time after the command, however long the job took,
-    /// so that its duration tells nothing and guessing is slow.
+    /// The login failed. The reply comes a fixed time after the command, however long the job took,
+    /// so that the time reveals nothing and guessing is slow.
     pub(super) fn login_failed(
         &mut self,
         username: String,
@@ -228,15 +230,16 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return;
         }
-        // Nothing may follow a 421, so there is none beside a transfer, which has a reply to come.
+        // Nothing may follow a 421, so none is given during a transfer, which still has a reply to
+        // come.
         if refusal.code.value() == 421 && self.is_transferring() {
             refusal.code = ReplyCode::new(530);
         }
-        // By a 421 the server has no room for the session, or other settings, whoever it is.
+        // A 421 means that the server is full or has new settings, whoever the user is.
         let for_everybody = refusal.code.value() == 421;
         let is_last = self.failed_logins >= self.config.max_login_attempts;
         let reply = if is_last && !for_everybody {
-            // It still says what failed: programs that look for guessers know that text.
+            // The text still says what failed: programs that watch for guessers look for it.
             Reply::new(530, format!("{} Disconnecting.", refusal.text))
         } else {
             refusal.into_reply()
@@ -260,8 +263,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Forgets the user and, as pyftpdlib does, type and offset. Says whether there was one. What
-    /// else the client chose is about itself, and stays (RFC 959 §4.1.1).
+    /// Forgets the user and, as pyftpdlib does, type and offset. Returns whether there was a user.
+    /// The client's other settings are not the user's, and stay (RFC 959 §4.1.1).
     pub(super) fn flush_account(&mut self) -> bool {
         self.has_broken_off = false;
         let Some(user) = self.login.take_user() else {

@@ -1,4 +1,4 @@
-//! The interpreter: its state, its inputs and its outputs.
+//! The protocol interpreter: its state, its inputs and its outputs.
 
 mod attributes;
 mod data_channel;
@@ -36,9 +36,9 @@ use parameters::Parameters;
 use pending::{Pending, Purpose};
 use security::Security;
 
-/// One client's protocol state. `P` is an opened file or listing, opaque here.
+/// The protocol state of one client. `P` is an opened file or listing, opaque here.
 ///
-/// See the [crate's documentation](crate) for what the driver of a session owes it.
+/// The [crate's documentation](crate) says what a driver has to do.
 ///
 /// # Examples
 ///
@@ -48,37 +48,37 @@ pub struct Session<P> {
     config: Arc<SessionConfig>,
     /// The client's end of the control connection; never an IPv4-mapped address.
     peer: SocketAddr,
-    /// Our end's address; never an IPv4-mapped one.
+    /// The address of our end; never an IPv4-mapped one.
     local: IpAddr,
-    /// Address told in 227 instead.
+    /// Address given in 227 instead of `local`.
     masquerade: Option<Ipv4Addr>,
     effects: VecDeque<Effect<P>>,
     pending: Pending,
     data: DataChannel<P>,
-    /// Whether the last transfer broke off by itself and neither ABOR nor another login has come
-    /// since.
+    /// Whether the last transfer broke off by itself, and no ABOR or new login has come since.
     has_broken_off: bool,
-    /// Whether an ABOR that was seen ahead has taken effect: what it stopped was answered 426, and
-    /// the ABOR itself will be answered 226 in its turn.
+    /// Whether an ABOR seen ahead of its turn has taken effect: what it stopped was answered 426,
+    /// and the ABOR itself will be answered 226 in its turn.
     aborted_ahead: bool,
     ending: Ending,
     login: Login,
     failed_logins: u32,
-    /// A download was refused, and its data connection kept for another.
+    /// Whether a download was refused and its data connection kept for another one.
     kept_for_download: bool,
-    /// Lines in a row that are no commands.
+    /// Number of consecutive lines that were no commands.
     unknown_commands: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
     security: Security,
-    /// What RNFR or CPFR named, if that was the command just before, NOOP aside.
+    /// What RNFR or CPFR named, if it was the previous command, not counting NOOP.
     selected: Option<Selected>,
     /// When the idle time began.
     active_at: Instant,
 }
 
 impl<P> Session<P> {
-    /// Makes a session whose greeting is queued; with implicit TLS, it follows the handshake.
+    /// Creates a session with its greeting queued; with implicit TLS, the greeting follows the
+    /// handshake.
     ///
     /// `peer` and `local` are the ends of the control connection. IPv4-mapped IPv6 addresses count
     /// as IPv4.
@@ -92,8 +92,8 @@ impl<P> Session<P> {
         Self::with_greeting(config, peer, local, now, greeting)
     }
 
-    /// Makes a session as [`new`](Self::new) does, with a `greeting` made for this client instead
-    /// of the configuration's. One of 421 ends the session.
+    /// Creates a session as [`new`](Self::new) does, but with its own `greeting` instead of the
+    /// configured one. A greeting of 421 ends the session.
     pub fn with_greeting(
         config: Arc<SessionConfig>,
         peer: SocketAddr,
@@ -131,7 +131,7 @@ impl<P> Session<P> {
         session
     }
 
-    /// Takes what came on the control connection.
+    /// Takes an event of the control connection.
     ///
     /// A line that comes while [`wants_input`](Self::wants_input) is false is dropped unanswered.
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
@@ -157,8 +157,8 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with
-    /// what was opened.
+    /// Takes the outcome of the last job requested. After [`Effect::Close`] it is dropped, along
+    /// with what the job opened.
     pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
         if self.ending.is_closed() {
             return;
@@ -202,7 +202,7 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Takes the wish of the operator or of a limit.
+    /// Takes a request of the operator, or of a limit.
     pub fn handle_admin(&mut self, event: AdminEvent, now: Instant) {
         match event {
             AdminEvent::Drain => self.drain(),
@@ -212,15 +212,15 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Acts on the deadlines that have passed at `now`; coming early does no harm.
+    /// Acts on the deadlines that have passed at `now`. An early call does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.act_on_timeouts(now);
         self.close_if_over();
     }
 
-    /// Begins the idle time anew, and that of a data connection that waits for its command: the
-    /// client is not idle, but waits for something that the session does not know of. A session
-    /// that ends waits no longer for that.
+    /// Restarts the idle time, and the time that a data connection waits for its command: the
+    /// client is not idle, but waits for something that the session does not know of. Has no effect
+    /// on a session that [is ending](Self::is_ending).
     pub fn stay_active(&mut self, now: Instant) {
         if !self.is_ending() {
             self.active_at = now;
@@ -228,7 +228,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// The next thing to do; `None` until something happens.
+    /// Returns the next thing to do, or `None` if there is nothing until the next event.
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         let effect = self.effects.pop_front();
         if self.effects.is_empty() {
@@ -238,24 +238,24 @@ impl<P> Session<P> {
         effect
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` while nothing can time out.
+    /// When [`handle_timeout`](Self::handle_timeout) is due, or `None` while nothing can time out.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_deadline()
     }
 
     /// Whether the next line may be handed over.
     ///
-    /// False while an answer is owed that must come first: a job, a passive port, the beginning of
-    /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
-    /// after a failed login; and after QUIT. True during a transfer; during work until a command
-    /// comes that has to wait for its end, and while an active data connection is being made until
-    /// one comes that has to wait for the 150.
+    /// False while an answer has to come first: to a job, a passive port, the beginning of TLS, the
+    /// end of an aborted transfer or of a listing on the control connection, the delay after a
+    /// failed login; and false after QUIT. True during a transfer. True also during work, and while
+    /// an active data connection is being made, until a command comes that has to wait for the end
+    /// of the work or for the 150.
     pub fn wants_input(&self) -> bool {
         self.pending.takes_commands() && self.ending.takes_commands() && !self.data.is_holding()
     }
 
-    /// Whether a line waits for the end of work, or for an active data connection. ABOR may stand
-    /// behind it, and is to be looked for: `ControlEvent::Ahead`.
+    /// Whether a line is held until work ends or an active data connection is made. The driver then
+    /// looks for an ABOR behind it: see [`ControlEvent::Ahead`].
     pub fn holds_line(&self) -> bool {
         let holds = match &self.pending {
             Pending::Work(work) => work.holds_line(),
@@ -264,13 +264,13 @@ impl<P> Session<P> {
         holds && self.ending.takes_commands()
     }
 
-    /// Whether no line will be wanted any more: QUIT came, or the client had its last reply. What
-    /// it still sends means nothing.
+    /// Whether no more lines will be wanted: QUIT came, or the client has had its last reply. What
+    /// it still sends is ignored.
     pub fn is_ending(&self) -> bool {
         !self.ending.takes_commands()
     }
 
-    /// Encoding of names in replies now.
+    /// The encoding of names on the control connection now.
     pub fn encoding(&self) -> NameEncoding {
         self.parameters.encoding
     }
@@ -280,13 +280,13 @@ impl<P> Session<P> {
         self.security.is_secure()
     }
 
-    /// Whether a data connection that is made now is to be under TLS (PROT P). That does not change
+    /// Whether a data connection made now has to be under TLS (PROT P). This does not change
     /// between a transfer command and the end of its transfer.
     pub fn protects_data(&self) -> bool {
         self.security.protects_data()
     }
 
-    /// Who is logged in.
+    /// The name of the user who is logged in.
     pub fn username(&self) -> Option<&str> {
         self.login.username()
     }
@@ -296,14 +296,14 @@ impl<P> Session<P> {
         &self.working_directory
     }
 
-    /// Whether a transfer is in progress or about to be: its file is being opened, or it waits for
-    /// its data connection.
+    /// Whether a transfer is in progress or about to begin: its file is being opened, or it waits
+    /// for its data connection.
     pub fn is_transferring(&self) -> bool {
         self.data.is_occupied() || self.pending.is_transfer()
     }
 
-    /// Whether a data connection stands that no transfer uses yet, though one may be about to: its
-    /// file is being opened.
+    /// Whether there is an established data connection that no transfer uses yet, even if the file
+    /// of one is being opened.
     pub fn is_data_unused(&self) -> bool {
         matches!(self.data, DataChannel::Open { .. })
     }
@@ -313,20 +313,21 @@ impl<P> Session<P> {
         self.pending.is_upload()
     }
 
-    /// Whether the client has sent QUIT and waits for the end of what is in progress. That it ends
-    /// its side is expected then, and no reason to tell of a lost connection; unless it has yet to
-    /// connect for a transfer, which nobody does who is gone.
+    /// Whether the client has sent QUIT and waits for the end of what is in progress. It may then
+    /// close its side, which is no lost connection; unless it has yet to connect for a transfer, as
+    /// a client that closes will no longer do so.
     pub fn waits_after_quit(&self) -> bool {
         self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
     }
 
-    /// Whether the last reply, that to QUIT, was given: the client expects nothing more.
+    /// Whether the last reply, the one to QUIT, has been given: the client expects nothing more.
     pub fn said_goodbye(&self) -> bool {
         self.ending == Ending::Closed { said_goodbye: true }
     }
 
-    /// Whether the reply to a command that looks at files or changes them is still to come, or, to
-    /// STAT with a path, to end. A client that has ended its side may wait for it, as after QUIT.
+    /// Whether a command that looks at files or changes them has yet to be answered, or the listing
+    /// of STAT has yet to end. As after QUIT, a client may close its side and still wait for this
+    /// reply.
     pub fn owes_reply(&self) -> bool {
         self.pending.is_of_files()
     }
@@ -336,21 +337,21 @@ impl<P> Session<P> {
         matches!(self.pending, Pending::Work(_))
     }
 
-    /// Queues a reply, unless the client is not to hear any more.
+    /// Queues a reply, unless the client must not get any more.
     fn reply(&mut self, reply: Reply) {
         if self.ending.may_reply() {
             self.effects.push_back(Effect::Reply(reply));
         }
     }
 
-    /// Queues the last reply to a transfer command, which may not be the command that came last.
+    /// Queues the final reply to a transfer command, which need not be the latest command.
     fn end_transfer(&mut self, reply: Reply) {
         if self.ending.may_reply() {
             self.effects.push_back(Effect::TransferReply(reply));
         }
     }
 
-    /// Tells the driver that the replies from here on answer the line that came last.
+    /// Tells the driver that the following replies answer the latest line.
     fn begin_answer(&mut self) {
         self.effects.push_back(Effect::BeginAnswer);
     }
@@ -360,13 +361,13 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Asks for a job with the permission that `verb` takes; `purpose` says what to do with its
+    /// Asks for a job with the permission that `verb` needs; `purpose` says what to do with its
     /// answer.
     fn ask(&mut self, verb: Verb, action: Action, purpose: Purpose) {
         self.ask_with(verb.info().perm, action, purpose);
     }
 
-    /// The same with a permission that the table does not tell.
+    /// Asks for a job with a permission that the verb table does not name.
     fn ask_with(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
         self.pending = Pending::Job(Box::new(purpose));
         self.effects.push_back(Effect::Job(Job { perm, action }));

@@ -6,35 +6,35 @@ use ftpdlib_proto::{ByteRange, FactSet, HashAlgorithm, NameEncoding, Reply, Tran
 use super::Session;
 use crate::SessionConfig;
 
-/// What the client has chosen.
+/// The client's settings.
 #[derive(Debug)]
 pub(super) struct Parameters {
     /// Encoding of names on the control connection.
     pub(super) encoding: NameEncoding,
-    /// What OPTS UTF8 said last.
+    /// The last OPTS UTF8.
     utf8: Option<bool>,
     /// Facts of MLST and MLSD.
     pub(super) facts: FactSet,
-    /// TYPE.
+    /// The representation type, set by TYPE.
     pub(super) transfer_type: TransferType,
-    /// REST, RANG: which bytes the next RETR, STOR or HASH is about.
+    /// REST, RANG: the bytes that the next RETR, STOR or HASH applies to.
     pub(super) restart: Restart,
-    /// How HASH is computed.
+    /// The algorithm of HASH.
     pub(super) hash: HashAlgorithm,
-    /// Whether EPSV ALL was given: no other way to a data connection is open any more.
+    /// Whether EPSV ALL was given: PASV, PORT and EPRT are then refused.
     pub(super) epsv_all: bool,
 }
 
-/// Which bytes a command is about, and how the client chose them.
+/// The bytes that a command applies to, and how the client chose them.
 #[derive(Debug, Default)]
 pub(super) struct Restart {
     pub(super) range: ByteRange,
-    /// By REST, if only REST 0.
+    /// Whether by REST, even REST 0.
     pub(super) by_rest: bool,
 }
 
 impl Parameters {
-    /// Those of a new session.
+    /// Returns the parameters of a new session.
     pub(super) fn new(config: &SessionConfig) -> Self {
         Self {
             encoding: config.encoding,
@@ -61,12 +61,12 @@ impl<P> Session<P> {
         ));
     }
 
-    /// MODE: only stream mode gets here.
+    /// MODE: only stream mode is parsed as far as this.
     pub(super) fn mode(&mut self) {
         self.reply(Reply::new(200, "Transfer mode set to: S"));
     }
 
-    /// STRU: only file structure gets here.
+    /// STRU: only file structure is parsed as far as this.
     pub(super) fn stru(&mut self) {
         self.reply(Reply::new(200, "File transfer structure set to: F."));
     }
@@ -89,7 +89,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// RANG; `1 0` undoes it. Taken in ASCII type, too: a digest is of what is stored.
+    /// RANG; `1 0` undoes it. It is also accepted in ASCII type, as a digest covers the stored
+    /// bytes.
     pub(super) fn rang(&mut self, range: ByteRange) {
         let by_rest = false;
         self.parameters.restart = Restart { range, by_rest };
@@ -103,7 +104,7 @@ impl<P> Session<P> {
         self.reply(Reply::new(350, text));
     }
 
-    /// Refuses an offset in ASCII type: it says nothing about translated lines.
+    /// Refuses an offset in ASCII type, where it does not correspond to the translated lines.
     pub(super) fn check_ascii_restart(&self, restart: &Restart) -> Result<(), Reply> {
         let is_ascii = self.parameters.transfer_type == TransferType::Ascii;
         if is_ascii && !restart.range.is_whole() {
@@ -121,9 +122,8 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, text));
     }
 
-    /// Chooses the encoding by what the client has said, which holds across its login, and by who
-    /// is logged in: where another encoding than UTF-8 is configured, clients that turn UTF-8 off
-    /// mean that one.
+    /// Chooses the encoding by OPTS UTF8, which stays in effect across a login, and by the user. If
+    /// the configured encoding is not UTF-8, clients that turn UTF-8 off mean the configured one.
     pub(super) fn choose_encoding(&mut self) {
         let configured = self.configured_encoding();
         self.parameters.encoding = match self.parameters.utf8 {
@@ -133,19 +133,19 @@ impl<P> Session<P> {
         };
     }
 
-    /// Whether FEAT lists UTF8. There are clients that send it by that alone, so it is not listed
-    /// where another encoding is configured, unless the client has turned it on. Where it is
-    /// configured, OPTS UTF8 OFF does not take it off the list: it can be turned on again.
+    /// Whether FEAT lists UTF8. Some clients send UTF-8 as soon as it is listed, so if another
+    /// encoding is configured, it is listed only once the client has turned it on. If UTF-8 is
+    /// configured, it stays listed after OPTS UTF8 OFF, as it can be turned on again.
     pub(super) fn offers_utf8(&self) -> bool {
         self.parameters.utf8 == Some(true) || self.configured_encoding() == NameEncoding::UTF_8
     }
 
-    /// The user's own, or that of all.
+    /// The user's own encoding, or the server's.
     fn configured_encoding(&self) -> NameEncoding {
         self.login.encoding().unwrap_or(self.config.encoding)
     }
 
-    /// OPTS HASH; without an algorithm it tells the one in force.
+    /// OPTS HASH; without an algorithm, it only shows the current one.
     pub(super) fn opts_hash(&mut self, algorithm: Option<HashAlgorithm>) {
         if let Some(algorithm) = algorithm {
             self.parameters.hash = algorithm;

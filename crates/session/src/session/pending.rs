@@ -13,7 +13,7 @@ use super::transfer::{Running, TransferCommand};
 use super::work::Work;
 use crate::{Answer, Change, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
-/// What the session waits for. At most one thing, and replies stay in order because of it.
+/// What the session waits for. There is at most one such thing, which keeps replies in order.
 #[derive(Debug, Default)]
 pub(super) enum Pending {
     /// Nothing: the next line is wanted.
@@ -21,22 +21,22 @@ pub(super) enum Pending {
     Nothing,
     /// The outcome of a job.
     Job(Box<Purpose>),
-    /// TLS on the control connection.
+    /// The handshake on the control connection.
     Handshake(Box<Handshake>),
-    /// The outcome of work; few commands are answered meanwhile, and one other is held.
+    /// The outcome of work; a few commands are answered meanwhile, and one other is held.
     Work(Box<Work>),
-    /// A passive port, to be told in this form.
+    /// A passive port, which is reported in this form.
     PassivePort(PassiveReply),
-    /// The time at which a failed login is answered.
+    /// The time to answer a failed login.
     LoginDelay(Box<LoginDelay>),
-    /// The end of a listing inside a multi-line reply; no other reply may come between.
+    /// The end of a listing inside a multi-line reply, which no other reply may interrupt.
     StatListing(Box<Running>),
     /// The end of the transfer that ABOR stops.
     Abort,
 }
 
 impl Pending {
-    /// Whether a line may come meanwhile.
+    /// Whether the next line may be handed over.
     pub(super) fn takes_commands(&self) -> bool {
         match self {
             Self::Nothing => true,
@@ -50,7 +50,7 @@ impl Pending {
         }
     }
 
-    /// Whether it is for a command that looks at files or changes them, and is no transfer.
+    /// Whether this is a command that looks at files or changes them, other than a transfer.
     pub(super) fn is_of_files(&self) -> bool {
         match self {
             Self::Job(purpose) => !matches!(
@@ -67,7 +67,7 @@ impl Pending {
         }
     }
 
-    /// Whether it is for a transfer command.
+    /// Whether this belongs to a transfer command.
     pub(super) fn is_transfer(&self) -> bool {
         match self {
             Self::Job(purpose) => {
@@ -97,15 +97,16 @@ impl Pending {
 /// What a job is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// PASS, or USER of a client that has shown a certificate.
+    /// PASS, or USER of a client that has presented a certificate.
     Login {
-        /// As given with USER.
+        /// The name given with USER.
         username: String,
-        /// As given, for observers of a failure; none where the certificate has to do.
+        /// The password given, to be reported if the login fails; `None` if only the certificate is
+        /// checked.
         password: Option<Secret<Arc<str>>>,
         /// When the command came.
         arrived: Instant,
-        /// Whether USER has ended another login.
+        /// Whether this USER ended an earlier login.
         flushed: bool,
     },
     /// CWD, CDUP: the new working directory.
@@ -114,11 +115,12 @@ pub(super) enum Purpose {
     Size(VirtualPath),
     /// MDTM of this file.
     Modified(VirtualPath),
-    /// MDTM with a time: of the file that has the whole argument as its name; else the time is set.
+    /// MDTM with a time. If there is a file that has the whole argument as its name, its time is
+    /// shown; otherwise the time is set.
     ModifiedOrSet {
-        /// The file asked about.
+        /// The file named by the whole argument.
         whole: VirtualPath,
-        /// The file whose time is set.
+        /// The file whose time may be set.
         path: VirtualPath,
         /// The time, in seconds since 1970.
         time: i64,
@@ -131,17 +133,17 @@ pub(super) enum Purpose {
     CopyFrom(VirtualPath),
     /// AVBL.
     Space,
-    /// HASH: the name as given.
+    /// HASH, with the name as given.
     Hash(HashAlgorithm, Vec<u8>),
     /// XCRC and its relatives.
     Digest,
-    /// A command that changes the filesystem: what is told of its success.
+    /// A command that changes the filesystem.
     Change {
         /// The command, for logs and observers.
         verb: Verb,
-        /// What it changes, for them.
+        /// The change, for logs and observers.
         change: Change,
-        /// The reply.
+        /// The reply if it succeeds.
         reply: Reply,
     },
     /// COMB.
@@ -160,7 +162,7 @@ pub(super) enum Purpose {
 }
 
 impl<P> Session<P> {
-    /// Ends the waiting for a job with its outcome.
+    /// Stops waiting for a job, and acts on its outcome.
     pub(super) fn job_ended(&mut self, outcome: JobOutcome<P>, now: Instant) {
         let purpose = match std::mem::take(&mut self.pending) {
             Pending::Job(purpose) => *purpose,
@@ -181,7 +183,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Does what a job was asked for, with what it found.
+    /// Completes a command with the answer of its job.
     pub(super) fn act_on_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
             (Purpose::Login { password, .. }, Answer::Login(facts)) => {
@@ -247,7 +249,7 @@ impl<P> Session<P> {
                 self.stat_listing_opened(payload, path, now);
             }
             (purpose, answer) => {
-                // The driver answered another question; whatever it was, the client gets a reply.
+                // The driver gave the wrong kind of answer; the client still gets a reply.
                 self.drop_answer(Ok(answer));
                 let refusal = Refusal::local_error();
                 self.act_on_refusal(purpose, refusal, now);
@@ -255,7 +257,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Answers a command whose job was refused.
+    /// Completes a command whose job was refused.
     pub(super) fn act_on_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
             Purpose::Login {
@@ -268,7 +270,7 @@ impl<P> Session<P> {
                 self.settle_data(Some(command.direction()));
                 self.reply(refusal.into_reply());
             }
-            // For now nobody knows which of the two files is meant.
+            // It is not known now which of the two files is meant.
             Purpose::ModifiedOrSet { .. } if refusal.code.is_transient() => {
                 self.reply(refusal.into_reply());
             }
@@ -289,7 +291,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Discards what was opened, where nobody asked for it.
+    /// Discards what a job opened if nothing waits for it.
     fn drop_answer(&mut self, outcome: JobOutcome<P>) {
         if let Ok(Answer::Opened { payload, .. }) = outcome {
             self.discard(payload);

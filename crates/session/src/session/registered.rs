@@ -1,4 +1,4 @@
-//! Commands that the server's owner added: their gate is that of all others, their work a job.
+//! Registered commands: they pass the same checks as all others, and run as jobs.
 
 use ftpdlib_proto::{ArgumentRule, CommandError, Reply};
 
@@ -8,7 +8,7 @@ use super::pending::Purpose;
 use crate::{Action, Secret};
 
 impl<P> Session<P> {
-    /// Runs the registered command at `index`, if it may be.
+    /// Runs the registered command at `index`, if the client may use it.
     pub(super) fn run_registered(&mut self, index: usize, argument: &[u8]) -> Result<(), Reply> {
         let command = &self.config.commands[index];
         let given = !argument.trim_ascii().is_empty();

@@ -10,7 +10,7 @@ use super::parameters::Parameters;
 use super::pending::Pending;
 use crate::Effect;
 
-/// What is under TLS.
+/// Which connections are under TLS.
 ///
 /// ```text
 ///            AUTH: 234                 Secured
@@ -23,21 +23,21 @@ pub(super) enum Security {
     Clear,
     /// The control connection.
     Secure {
-        /// Whether PBSZ was given: PROT has to wait for it.
+        /// Whether PBSZ was given, which PROT requires.
         pbsz: bool,
-        /// PROT.
+        /// The protection level of data connections.
         data: ProtectionLevel,
-        /// Whether the client has shown who it is.
+        /// Whether the client has presented a valid certificate.
         certificate: bool,
     },
 }
 
-/// What comes after a handshake.
+/// What applies after a handshake in progress.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// The protection of data connections then, without PROT.
+    /// The protection level of data connections until PROT.
     data: ProtectionLevel,
-    /// The greeting, where nothing was said in the clear.
+    /// The greeting, if it was not sent in the clear before.
     greeting: Option<Reply>,
 }
 
@@ -47,7 +47,7 @@ impl Security {
         matches!(self, Self::Secure { .. })
     }
 
-    /// Whether data connections are to be.
+    /// Whether data connections have to be under TLS.
     pub(super) fn protects_data(self) -> bool {
         match self {
             Self::Clear => false,
@@ -55,7 +55,7 @@ impl Security {
         }
     }
 
-    /// Whether the client may be known by its certificate.
+    /// Whether the client has presented a certificate that may let it in.
     pub(super) fn has_certificate(self) -> bool {
         match self {
             Self::Clear => false,
@@ -74,7 +74,7 @@ impl Security {
 }
 
 impl<P> Session<P> {
-    /// Begins the session: with the greeting, or with TLS.
+    /// Begins the session, with the greeting or with TLS.
     pub(super) fn begin(&mut self, greeting: Reply, now: Instant) {
         if self.config.tls.is_some_and(|rules| rules.implicit) {
             self.begin_handshake(ProtectionLevel::Private, Some(greeting));
@@ -83,7 +83,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// AUTH. Whatever was said in the clear does not count any more (RFC 4217 §4.4).
+    /// AUTH. Whatever was said in the clear no longer counts (RFC 4217 §4.4).
     pub(super) fn auth(&mut self, mechanism: AuthMechanism) -> Result<(), Reply> {
         if self.security.is_secure() {
             return Err(Reply::new(503, "Already using TLS."));
@@ -111,7 +111,7 @@ impl<P> Session<P> {
             }
         };
         self.active_at = now;
-        // What came in the clear behind AUTH was thrown away.
+        // What had arrived in the clear behind AUTH was discarded.
         self.aborted_ahead = false;
         self.security = Security::after_handshake(handshake.data, certificate);
         if let Some(greeting) = handshake.greeting {
@@ -150,7 +150,7 @@ impl<P> Session<P> {
                 let changed = *data != level;
                 *data = level;
                 if changed && self.data.may_be_connected() {
-                    // What the client has connected by now is of the other kind.
+                    // A connection that the client has already made has the other level.
                     self.close_data();
                 }
                 let text = match level {
@@ -163,7 +163,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// CCC: what is secured stays so.
+    /// CCC: refused, as a secured control connection stays under TLS.
     pub(super) fn ccc(&self) -> Result<(), Reply> {
         Err(if self.security.is_secure() {
             Reply::new(534, "The control connection stays under TLS.")
@@ -173,7 +173,7 @@ impl<P> Session<P> {
         })
     }
 
-    /// Refuses a login in the clear, where it may not be.
+    /// Refuses a login in the clear, if TLS is required.
     pub(super) fn check_login_security(&self) -> Result<(), Reply> {
         let required = self.config.tls.is_some_and(|rules| rules.control_required);
         if required && !self.security.is_secure() {
@@ -183,7 +183,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Refuses a data connection in the clear, where it may not be (RFC 4217 §9).
+    /// Refuses a data connection in the clear, if TLS is required (RFC 4217 §9).
     pub(super) fn check_data_security(&self) -> Result<(), Reply> {
         let required = self.config.tls.is_some_and(|rules| rules.data_required);
         if required && !self.security.protects_data() {

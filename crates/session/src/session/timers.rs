@@ -1,4 +1,4 @@
-//! Deadlines. Each has its own rule for when it counts; the driver is told the earliest.
+//! Deadlines. Each has its own rule for when it counts; the driver sees only the earliest.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::pending::Pending;
 use crate::SessionEvent;
 
 impl<P> Session<P> {
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.idle_deadline(),
@@ -49,7 +49,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Counts only while the client has nothing in progress and nothing to wait for.
+    /// The idle time counts only while the client has nothing in progress and nothing to wait for.
     fn idle_deadline(&self) -> Option<Instant> {
         let idle = matches!(self.pending, Pending::Nothing)
             && !self.data.is_occupied()
@@ -61,7 +61,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// While an answer is due, or no line is taken, no transfer command can be expected.
+    /// No transfer command can be expected while an answer is due or no line is taken.
     fn data_deadline(&self) -> Option<Instant> {
         let is_free = matches!(self.pending, Pending::Nothing) && self.wants_input();
         let counts = !self.is_data_unused() || is_free;
@@ -88,7 +88,7 @@ impl<P> Session<P> {
     }
 }
 
-/// The moment `wait` after `start`; never, if there is no limit or no such moment.
+/// The moment `wait` after `start`; `None` if there is no limit or no such moment.
 pub(super) fn after(start: Instant, wait: Option<Duration>) -> Option<Instant> {
     wait.and_then(|wait| start.checked_add(wait))
 }

@@ -21,7 +21,7 @@ pub(super) struct TransferCommand {
     verb: Verb,
     transfer_type: TransferType,
     after_rest: bool,
-    /// STOU: what leads from the working directory to the name made, as given.
+    /// STOU: what the client wrote before the name, which leads to the directory of the new file.
     prefix: Vec<u8>,
 }
 
@@ -40,9 +40,9 @@ pub(super) struct Queued<P> {
 /// A transfer in progress.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Whether it was told to stop.
+    /// Whether it was asked to stop.
     pub(super) stopping: bool,
-    /// Bytes moved, as far as told.
+    /// Bytes moved, as last reported.
     pub(super) bytes: u64,
     since: Instant,
     command: TransferCommand,
@@ -53,9 +53,9 @@ pub(super) struct Running {
 impl<P> Session<P> {
     /// RETR: asks for the job `OpenRead`.
     ///
-    /// Its answer comes back by [`handle_job`](Self::handle_job), and from there to
-    /// [`transfer_opened`](Self::transfer_opened), or if it is a refusal to
-    /// [`act_on_refusal`](Self::act_on_refusal): so it is with every transfer command.
+    /// The answer of every transfer command's job comes back through
+    /// [`handle_job`](Self::handle_job), and goes on to [`transfer_opened`](Self::transfer_opened),
+    /// or if it is a refusal to [`act_on_refusal`](Self::act_on_refusal).
     pub(super) fn retr(&mut self, restart: Restart, name: &[u8]) -> Result<(), Reply> {
         self.check_ascii_restart(&restart)?;
         let Restart { range, by_rest } = restart;
@@ -91,7 +91,7 @@ impl<P> Session<P> {
         self.open(self.transfer_command(Verb::Appe), action)
     }
 
-    /// STOU: the name given, or `ftpd`, and a dot begin the name made.
+    /// STOU: the new name begins with the name given, or `ftpd`, and a dot.
     pub(super) fn stou(&mut self, restart: Restart, name: Option<&[u8]>) -> Result<(), Reply> {
         check_no_restart(&restart, "STOU")?;
         let given = name.unwrap_or(b"ftpd");
@@ -128,8 +128,7 @@ impl<P> Session<P> {
         self.list(Verb::Mlsd, argument, format)
     }
 
-    /// STAT with a path: a listing on the control connection. No other reply may come before its
-    /// end.
+    /// STAT with a path: a listing on the control connection, which no other reply may interrupt.
     pub(super) fn stat_path(&mut self, argument: ListArgument<'_>) -> Result<(), Reply> {
         if self.is_transferring() {
             return Err(Reply::new(450, "A transfer is in progress."));
@@ -139,7 +138,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// ABOR: 426 for the transfer, 226 for itself (RFC 959 §4.1.3); 225 where there was none.
+    /// ABOR: 426 for the transfer, 226 for ABOR itself (RFC 959 §4.1.3); 225 if there was no
+    /// transfer.
     ///
     /// A client that sends ABOR and closes the data connection expects the same two replies
     /// whichever is noticed first. Therefore the first ABOR after a transfer that got its 426 is
@@ -171,7 +171,7 @@ impl<P> Session<P> {
         self.reply(Reply::new(code, text));
     }
 
-    /// The file or listing is open: now for the data connection.
+    /// The file or listing is open: goes on with the data connection.
     pub(super) fn transfer_opened(
         &mut self,
         command: TransferCommand,
@@ -206,7 +206,7 @@ impl<P> Session<P> {
                     held: None,
                 }
             }
-            // It broke, or its time ran out, while the file was being opened.
+            // It broke or expired while the file was being opened.
             gone @ (DataChannel::Closed
             | DataChannel::Listening { .. }
             | DataChannel::Connecting { .. }
@@ -229,13 +229,13 @@ impl<P> Session<P> {
         self.pending = Pending::StatListing(self.run(queued, Over::Control, now));
     }
 
-    /// Lets a transfer run over the data connection that has just come to stand.
+    /// Starts a transfer over the data connection that has just been established.
     pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
         self.kept_for_download = false;
         DataChannel::Transferring(self.run(queued, Over::Data, now))
     }
 
-    /// Bytes moved so far.
+    /// Takes note of how many bytes have been moved so far.
     pub(super) fn progressed(&mut self, bytes: u64) {
         if let DataChannel::Transferring(running) = &mut self.data {
             running.bytes = bytes;
@@ -265,7 +265,7 @@ impl<P> Session<P> {
         self.tell(running.into_event(end, bytes, now));
     }
 
-    /// Takes the transfer in progress out of where it is kept, which tells where its bytes go.
+    /// Takes the transfer in progress out of its state, and tells where its bytes go.
     fn take_running(&mut self) -> Option<(Over, Box<Running>)> {
         match (
             std::mem::take(&mut self.data),
@@ -286,8 +286,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Ends the session along with a transfer that made no progress: its client is not heard of
-    /// any more.
+    /// Ends the session after a transfer that stalled: the client no longer responds.
     fn stalled(&mut self, over: Over, now: Instant) {
         let text = match over {
             Over::Data => "Data connection timed out; closing control connection.",
@@ -297,19 +296,19 @@ impl<P> Session<P> {
             }
         };
         if let Pending::Abort = self.pending {
-            // It came too late, and the one reply is its, too.
+            // The ABOR came too late; this one reply answers it, too.
             self.pending = Pending::Nothing;
         }
         self.disconnect(Reply::new(421, text), now);
     }
 
-    /// Ends the multi-line reply to STAT, whose code stays that of its first line.
+    /// Ends the multi-line reply to STAT, which has to keep the code of its first line.
     fn end_incomplete_status(&mut self) {
         let text = "End of status; the listing is incomplete.";
         self.reply(Reply::new(213, text));
     }
 
-    /// The final reply of a transfer, and ABOR's own if that is what ended it.
+    /// Gives the final reply of a transfer, and the reply to ABOR if that ended it.
     fn reply_to_transfer(&mut self, end: &TransferEnd, refusal: Option<Refusal>) {
         if !matches!(self.pending, Pending::Abort) {
             let reply = end_reply(end, refusal);
@@ -325,12 +324,12 @@ impl<P> Session<P> {
         self.reply(Reply::new(226, "ABOR command successful."));
     }
 
-    /// Asks for what a transfer command names to be opened, if a data connection is there or agreed
+    /// Asks to open what a transfer command names, if there is a data connection or one is agreed
     /// on.
     fn open(&mut self, command: TransferCommand, action: Action) -> Result<(), Reply> {
         self.check_no_transfer()?;
         if self.kept_for_download && command.direction() == TransferDirection::Upload {
-            // The client may have closed it since: the upload would be empty.
+            // The client may have closed it by now, which would look like an empty upload.
             self.close_data();
         }
         if matches!(self.data, DataChannel::Closed) {
@@ -340,7 +339,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Has a transfer run, now that it has all that it needs.
+    /// Starts a transfer that has all it needs.
     fn run(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
         let Queued {
             payload,
@@ -366,7 +365,7 @@ impl<P> Session<P> {
         })
     }
 
-    /// A transfer of whoever is logged in now; that user may log out before it runs.
+    /// Makes a transfer of the current user, who may log out before it runs.
     fn queued(
         &self,
         command: TransferCommand,
@@ -417,7 +416,8 @@ impl<P> Session<P> {
 }
 
 impl TransferCommand {
-    /// Which way the bytes go. The listing of STAT, which needs no data connection, is a download.
+    /// The direction of the transfer. The listing of STAT, which needs no data connection, is a
+    /// download.
     pub(super) fn direction(&self) -> TransferDirection {
         let transferred = self.verb.transfers();
         transferred.map_or(TransferDirection::Download, Transferred::direction)
@@ -425,11 +425,11 @@ impl TransferCommand {
 }
 
 impl<P> Queued<P> {
-    /// Its preliminary reply: 150, or the first line of the 213 to STAT.
+    /// The preliminary reply: 150, or the first line of the 213 to STAT.
     ///
-    /// For RETR it tells the whole size of the file, also after REST: clients that use the number
-    /// take it as the size, not as what is left. Translated to ASCII the size is unknown.
-    /// For STOU it tells the name in a form that leads to the file (RFC 1123 §4.1.2.9).
+    /// For RETR it gives the size of the whole file, even after REST: clients take the number for
+    /// the size, not for what is left. Translated to ASCII, the size is unknown. For STOU it gives
+    /// the name in a form that leads to the file (RFC 1123 §4.1.2.9).
     pub(super) fn preliminary(&self) -> Reply {
         let command = &self.command;
         let name = self.path.file_name().unwrap_or(b"/");
@@ -464,7 +464,7 @@ impl<P> Queued<P> {
 }
 
 impl Running {
-    /// Which way the bytes move.
+    /// The direction of the transfer.
     pub(super) fn direction(&self) -> TransferDirection {
         self.command.direction()
     }
@@ -481,7 +481,7 @@ impl Running {
     }
 }
 
-/// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
+/// Refuses APPE and STOU after REST or RANG: the client does not choose where they begin.
 fn check_no_restart(restart: &Restart, verb: &str) -> Result<(), Reply> {
     if !restart.range.is_whole() {
         let text = format!("Can't {verb} while REST request is pending.");
@@ -490,7 +490,7 @@ fn check_no_restart(restart: &Restart, verb: &str) -> Result<(), Reply> {
     Ok(())
 }
 
-/// Whether a name ends in what stands for a directory.
+/// Whether the last part of a name is `.` or `..`, which stand for directories.
 fn names_directory(given: &[u8]) -> bool {
     let last = without_end_slashes(given)
         .rsplit(|&byte| byte == b'/')
@@ -505,14 +505,14 @@ fn without_end_slashes(given: &[u8]) -> &[u8] {
     }
 }
 
-/// What stands before the last part of `path` where it was `given` so.
+/// What `given`, which resolved to `path`, has before its last part.
 fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
     let given = without_end_slashes(given);
     let prefix = path.file_name().and_then(|name| given.strip_suffix(name));
     prefix.unwrap_or_default().to_vec()
 }
 
-/// The reply to a transfer that ended by itself, and did not stall.
+/// The reply to a transfer that ended without ABOR, and did not stall.
 fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
     match (end, refusal) {
         (TransferEnd::Complete | TransferEnd::LocalError, Some(refusal)) => refusal.into_reply(),

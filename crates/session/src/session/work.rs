@@ -1,4 +1,4 @@
-//! Work: jobs that may take long, during which the client is listened to. HASH, XCRC and its
+//! Work: jobs that may take long, during which the session still takes lines. HASH, XCRC and its
 //! relatives, COMB, CPFR, CPTO, SITE COPY.
 
 use std::fmt::Write;
@@ -14,9 +14,9 @@ use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use crate::{Action, Change, Effect, Job, JobOutcome, Refusal, SessionEvent};
 
-/// The most that the paths of the parts of one COMB may have together, in bytes. The names of a
-/// line are joined with the working directory, each for itself: without a limit a line of 2 KB in a
-/// deep directory would be megabytes, for as long as the work waits.
+/// Limit of the paths of the parts of one COMB together, in bytes. Each name of the line is joined
+/// with the working directory: without a limit, a line of 2 KB in a deep directory would take up
+/// megabytes for as long as the work lasts.
 const MOST_PARTS: usize = 256 << 10;
 
 /// Work in progress.
@@ -36,23 +36,24 @@ pub(super) struct Work {
 ///   Aborting ─────────────► Abandoned ◄───────────────┘
 /// ```
 ///
-/// From `Running`, too, the client may go. The answer of the job ends the work in every state.
+/// The client may go in state `Running`, too. The answer of the job ends the work in every state.
 #[derive(Debug)]
 enum State {
-    /// No line that has to wait.
+    /// Nothing that has to wait.
     Running,
-    /// This line, which is answered when the work is done: replies stay in order.
+    /// A line that has to wait: it is answered after the work, so that replies stay in order.
     Holding(Held),
-    /// The same, and behind it ABOR, which has stopped the work and is answered after the line.
+    /// A line that has to wait, and ABOR behind it, which has stopped the work and is answered
+    /// after the line.
     Interrupted(Held),
-    /// ABOR.
+    /// ABOR, which has stopped the work and is answered after it.
     Aborting,
-    /// Nothing more: the client is gone, or had its last reply.
+    /// Nothing more to wait for: the client is gone, or has had its last reply.
     Abandoned,
 }
 
 impl Work {
-    /// Whether the next line may come.
+    /// Whether the next line may be handed over.
     pub(super) fn takes_commands(&self) -> bool {
         match self.state {
             State::Running => true,
@@ -60,18 +61,18 @@ impl Work {
         }
     }
 
-    /// Whether a line waits, and nothing has stopped the work yet.
+    /// Whether a line is held, and no ABOR has stopped the work yet.
     pub(super) fn holds_line(&self) -> bool {
         matches!(self.state, State::Holding(_))
     }
 
-    /// Keeps what has to wait for the end.
+    /// Holds something until the work ends.
     pub(super) fn hold(&mut self, held: Held) {
         self.state = State::Holding(held);
     }
 
-    /// Takes note of an ABOR that stands behind a line that waits. Says whether the work is to be
-    /// stopped for it, which it is once.
+    /// Takes note of an ABOR behind the line that is held. Returns whether the work is to be
+    /// stopped now, which happens once.
     pub(super) fn interrupt(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Abandoned) {
             State::Holding(held) => {
@@ -90,7 +91,7 @@ impl Work {
 }
 
 impl<P> Session<P> {
-    /// HASH: the file, or what RANG or REST chose of it.
+    /// HASH: of the file, or of the range that RANG or REST chose.
     pub(super) fn hash(&mut self, restart: Restart, name: Vec<u8>) -> Result<(), Reply> {
         let path = self.resolve(&name)?;
         let algorithm = self.parameters.hash;
@@ -103,8 +104,9 @@ impl<P> Session<P> {
         self.work(Verb::Hash, action, Purpose::Hash(algorithm, name))
     }
 
-    /// Answers HASH: the algorithm, the first byte and the last, the digest, the name as given. A
-    /// range behind the last byte has neither; an empty file is told as `0-0`.
+    /// Answers HASH with the algorithm, the offsets of the first byte and the last, the digest, and
+    /// the name as given. A range past the last byte has no such offsets, and is refused; an empty
+    /// file has `0-0`.
     pub(super) fn hash_done(
         &mut self,
         algorithm: HashAlgorithm,
@@ -167,7 +169,7 @@ impl<P> Session<P> {
         self.work(Verb::Comb, Action::Combine { target, parts }, purpose)
     }
 
-    /// COMB is done. The target has changed, whatever became of the parts.
+    /// COMB is done: the target has changed, whether or not all parts could be removed.
     pub(super) fn combined(
         &mut self,
         target: VirtualPath,
@@ -192,7 +194,7 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// What CPFR named is there.
+    /// The path that CPFR named exists.
     pub(super) fn copy_selected(&mut self, path: VirtualPath, metadata: &Metadata) {
         let reply = match metadata.kind {
             FileKind::File => {
@@ -206,7 +208,7 @@ impl<P> Session<P> {
         self.reply(reply);
     }
 
-    /// CPTO: has to follow CPFR at once, NOOP aside.
+    /// CPTO: has to follow CPFR at once, apart from NOOP.
     pub(super) fn cpto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Copy(from)) = selected else {
             let text = "Bad sequence of commands: use CPFR first.";
@@ -231,7 +233,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Stops work whose client waits for it no more.
+    /// Stops work that the client no longer waits for.
     pub(super) fn cancel_work(&mut self) {
         let Pending::Work(work) = &mut self.pending else {
             return;
@@ -242,7 +244,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// The work is over: its reply, then what had to wait for that.
+    /// The work is over: gives its reply, then processes what was held.
     pub(super) fn work_ended(&mut self, work: Work, outcome: JobOutcome<P>, now: Instant) {
         let Work { purpose, state } = work;
         match (outcome, &state) {
@@ -271,8 +273,8 @@ impl<P> Session<P> {
         self.work(verb, action, purpose)
     }
 
-    /// Asks for work, with the permission that `verb` takes, if there is none and no transfer: ABOR
-    /// must mean one thing.
+    /// Asks for work with the permission that `verb` needs. Refused during a transfer: otherwise
+    /// ABOR would be ambiguous.
     fn work(&mut self, verb: Verb, action: Action, purpose: Purpose) -> Result<(), Reply> {
         if self.is_transferring() {
             return Err(Reply::new(450, "A transfer is in progress."));
@@ -286,7 +288,7 @@ impl<P> Session<P> {
     }
 }
 
-/// Bytes in lower-case hexadecimal, as coreutils show them.
+/// Formats bytes in lower-case hexadecimal, as coreutils do.
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -7,7 +7,7 @@ use super::Asked;
 use super::ledger::{Ledger, Payload};
 use super::tape::Tape;
 
-/// The answer the session hopes for.
+/// The right kind of answer.
 pub(crate) fn right(asked: &Asked, ledger: &mut Ledger) -> Answer<Payload> {
     match asked {
         Asked::LogIn(username) => login(username),
@@ -15,7 +15,7 @@ pub(crate) fn right(asked: &Asked, ledger: &mut Ledger) -> Answer<Payload> {
     }
 }
 
-/// The same of a job.
+/// The right kind of answer to a job.
 pub(crate) fn of_action(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
     match action {
         Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
@@ -58,7 +58,7 @@ pub(crate) fn refusal() -> Refusal {
     Refusal::new(550, "No.")
 }
 
-/// What the server's owner answers: by 421, if asked to, that the session is to end.
+/// The reply of the server's owner: a 421, which ends the session, if asked to.
 pub(crate) fn own_reply(asked: &[u8]) -> Reply {
     match asked {
         b"421" => Reply::new(421, "That was all."),

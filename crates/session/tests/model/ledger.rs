@@ -1,4 +1,4 @@
-//! What a session owes: final replies, and payloads handed over.
+//! Keeps account of what a session owes: final replies, and payloads handed over.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ pub(crate) struct Ledger {
     pub(crate) gone: bool,
     /// Whether `Close` came.
     pub(crate) closed: bool,
-    /// Whether the last reply was given.
+    /// Whether the session has given its last reply.
     said_last: bool,
     /// Whether a multi-line reply was begun and not ended.
     inside_reply: bool,

@@ -1,4 +1,4 @@
-//! A driver that answers effects as a tape of bytes tells it to, and holds the session to its
+//! A driver that answers effects as a tape of bytes decides, and checks that the session keeps its
 //! promises. Shared by the property tests and the fuzz targets.
 
 mod answers;
@@ -17,7 +17,7 @@ use ftpdlib_session::{
 use ledger::{Ledger, Payload};
 use tape::Tape;
 
-/// Plays a tape: every byte decides what happens next, until all is closed.
+/// Plays a tape, on which every byte decides what happens next, until everything is closed.
 pub(crate) fn play(tape: &[u8]) {
     let mut model = Model::new(tape);
     if model.tape.choose(4) != 0 {
@@ -29,7 +29,7 @@ pub(crate) fn play(tape: &[u8]) {
     model.hang_up();
 }
 
-/// Hands over the lines of a text; everything else goes as well as it can.
+/// Hands over the lines of a text; everything else succeeds if it can.
 pub(crate) fn read(text: &[u8]) {
     let mut model = Model::new(&[]);
     model.log_in();
@@ -45,14 +45,14 @@ pub(crate) fn read(text: &[u8]) {
     model.hang_up();
 }
 
-/// What a driver does for a session, one at a time.
+/// What a session may ask for only one at a time.
 enum Asked {
-    /// Of a user by this name.
+    /// The login of this user.
     LogIn(String),
     Job(Job),
 }
 
-/// What the session has asked for and not been answered.
+/// What the session has asked for and has not been given.
 #[derive(Default)]
 struct Outstanding {
     job: Option<Asked>,
@@ -85,9 +85,9 @@ struct Model<'a> {
     outstanding: Outstanding,
     /// Whether a passive port is open.
     listening: bool,
-    /// Whether a data connection stands.
+    /// Whether a data connection is established.
     connected: bool,
-    /// Whether a connection was accepted and neither taken nor turned away.
+    /// Whether a connection was accepted, and neither kept nor rejected yet.
     at_the_door: bool,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Model<'a> {
         model
     }
 
-    /// Lets one thing happen.
+    /// Makes one thing happen.
     fn step(&mut self) {
         match self.tape.choose(16) {
             0..=5 => {
@@ -184,7 +184,7 @@ impl<'a> Model<'a> {
         assert_eq!(self.session.username(), Some("alice"));
     }
 
-    /// Hands a line over, if one is wanted.
+    /// Hands over a line, if one is wanted.
     fn line(&mut self, line: &[u8]) {
         if !self.session.wants_input() {
             return;
@@ -216,7 +216,7 @@ impl<'a> Model<'a> {
         self.take_effects();
     }
 
-    /// Lets time pass; the session must then wait for something later.
+    /// Lets time pass; the session's next deadline must then be later.
     fn advance(&mut self, by: Duration) {
         self.now += by;
         self.session.handle_timeout(self.now);
@@ -225,7 +225,7 @@ impl<'a> Model<'a> {
         self.take_effects();
     }
 
-    /// Gives the outstanding answer that lets things go on.
+    /// Gives the outstanding answer that makes things go on.
     fn oblige(&mut self) {
         if let Some(job) = self.outstanding.job.take() {
             let answer = answers::right(&job, &mut self.ledger);
@@ -329,7 +329,7 @@ impl<'a> Model<'a> {
         });
     }
 
-    /// Something that answers nothing, or comes too late.
+    /// Sends an event that answers no effect, or comes too late.
     fn surprise(&mut self) {
         match self.tape.choose(7) {
             0 if !self.outstanding.listen => self.data(DataEvent::Listening { port: 7 }),
@@ -367,7 +367,8 @@ impl<'a> Model<'a> {
         self.take_effects();
     }
 
-    /// The client goes; whatever is still open comes to its end, and the session with it.
+    /// Closes the client's connection; everything that is still open has to end, and the session
+    /// with it.
     fn hang_up(&mut self) {
         if !self.ledger.closed {
             self.control(ControlEvent::Closed);
@@ -463,10 +464,10 @@ impl<'a> Model<'a> {
             Effect::BeginAnswer | Effect::ForgetLogin | Effect::Event(_) => {}
             Effect::Close => {
                 assert!(outstanding.transfer.is_none());
-                // It did not end in time: that nobody is owed its reply is for the ledger to see.
+                // These did not end in time. The ledger checks that no reply to them is owed.
                 (outstanding.job, outstanding.work) = (None, None);
                 assert!(!self.listening && !self.connected && !outstanding.connect);
-                // Who does not finish a handshake cannot be told anything.
+                // A client that does not finish a handshake cannot be told anything.
                 self.ledger.gone |= outstanding.secure;
                 self.ledger.close();
             }

@@ -1,10 +1,10 @@
-//! A tape of bytes that decides everything.
+//! A tape of bytes that makes all decisions.
 
 use ftpdlib_proto::TransferEnd;
 
 pub(crate) struct Tape<'a>(&'a [u8]);
 
-/// Lines of all kinds; what comes first is chosen where the tape has ended.
+/// Lines of all kinds; the first is chosen after the end of the tape.
 const LINES: &[&str] = &[
     "NOOP",
     "PASV",
@@ -122,7 +122,7 @@ impl<'a> Tape<'a> {
         self.0.is_empty()
     }
 
-    /// One of `count` choices; the first once the tape has ended.
+    /// Returns one of `count` choices; the first after the end of the tape.
     pub(crate) fn choose(&mut self, count: usize) -> usize {
         let Some((&first, rest)) = self.0.split_first() else {
             return 0;
@@ -131,7 +131,7 @@ impl<'a> Tape<'a> {
         usize::from(first) % count
     }
 
-    /// A line: mostly a known one, sometimes the tape itself.
+    /// Returns a line: mostly a known one, sometimes bytes of the tape itself.
     pub(crate) fn line(&mut self) -> Vec<u8> {
         let choice = self.choose(LINES.len() + 4);
         if let Some(line) = LINES.get(choice) {

@@ -1,4 +1,4 @@
-//! What the tests of the session share.
+//! Shared parts of the tests of the session.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,11 +10,11 @@ use ftpdlib_session::{
     Answer, ControlEvent, Effect, LoginFacts, RegisteredCommand, Session, SessionConfig,
 };
 
-/// Where the client is.
+/// The client's address.
 pub(crate) const CLIENT: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 50_000);
 
-/// Who may do everything, and starts in the root.
+/// A user who may do everything, and starts in the root.
 pub(crate) fn facts() -> LoginFacts {
     LoginFacts {
         username: "u".into(),
@@ -37,7 +37,7 @@ pub(crate) fn logged_in(config: SessionConfig, now: Instant) -> Session<()> {
     session
 }
 
-/// A file or listing of which nothing is known.
+/// An opened file or listing of unknown size.
 pub(crate) fn opened() -> Answer<()> {
     Answer::Opened {
         payload: (),
@@ -46,7 +46,7 @@ pub(crate) fn opened() -> Answer<()> {
     }
 }
 
-/// A command of the driver's own.
+/// A registered command.
 pub(crate) fn registered(name: &str) -> RegisteredCommand {
     RegisteredCommand {
         name: name.to_owned(),

@@ -48,7 +48,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     text + &format!("\n-----END {label}-----\n")
 }
 
-/// What `openssl x509 -req` makes of a request where it is told of no extensions.
+/// What `openssl x509 -req` makes of a request without any extensions.
 const VERSION_1: &str = "\
 -----BEGIN CERTIFICATE-----
 MIHSMIGFAhRowGzVMEWkiQmbhv6499zdAvcd9DAFBgMrZXAwDDEKMAgGA1UEAwwB
@@ -136,7 +136,7 @@ fn an_encrypted_key_behind_a_usable_one_had_that_refused() {
     certified_key(&path("cert"), Some(&path("keys")), &provider()).unwrap();
 }
 
-/// Made by `openssl genrsa 1024`, for nothing but this test.
+/// Made by `openssl genrsa 1024`, for this test only.
 const SHORT_RSA: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBALquWRQ8iwj8DXMD
@@ -156,7 +156,7 @@ WMI/HR6ghWy99SI=
 -----END PRIVATE KEY-----
 ";
 
-/// The same in the older form.
+/// The same key in the older form.
 const SHORT_RSA_PKCS1: &str = "\
 -----BEGIN RSA PRIVATE KEY-----
 MIICXQIBAAKBgQC6rlkUPIsI/A1zAzlqU8MebowyNWzjxxHUgjOms0AW7bkJiV9C
@@ -204,7 +204,7 @@ fn a_byte_order_mark_hid_what_a_file_holds() {
             &format!("\u{feff}{certificate}{certificate}"),
         ),
         ("marked key", &format!("\u{feff}{key}")),
-        // Nothing is lost here.
+        // Here the mark hides no section.
         ("commented", &format!("\u{feff}localhost\n{certificate}")),
     ]);
     for (cert, key, wrong) in [

@@ -1,4 +1,4 @@
-//! From the client's first byte to an established connection.
+//! The handshake, from the client's first byte to an established connection.
 
 use std::io;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::SessionReuse;
 use crate::config::Purpose;
 use crate::wire::Outlet;
 
-/// Bytes of the handshake taken in one read.
+/// Number of handshake bytes taken in one read.
 const HANDSHAKE_PIECE: usize = 4 << 10;
 
-/// What the log says of a data connection that may be a stranger's.
+/// The log text for a data connection that may be a stranger's.
 const NOT_RESUMED: &str = "the TLS session of the control connection was not resumed";
 
 impl TlsStream {
-    /// Goes one step, up to the point where more has to come from the client. Says whether that
-    /// was the last one.
+    /// Advances to the point where the client has to send more. Returns whether the handshake is
+    /// complete.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Hello(mut acceptor) => match acceptor.accept() {
@@ -47,12 +47,13 @@ impl TlsStream {
                     if tls.is_handshaking() {
                         return Err(error);
                     }
-                    // It is behind the handshake, and maybe behind data: the next read finds it.
+                    // The error is behind the handshake, and maybe behind data: the next read finds
+                    // it.
                     self.broken = true;
                 }
                 self.note_resumption(&tls);
                 let sent = if self.only == Some(Direction::Write) && !tls.is_handshaking() {
-                    // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.
+                    // Tickets, or in TLS 1.2 the end of the handshake, leave with the first data.
                     Ok(())
                 } else {
                     self.send(&mut tls, cx)
@@ -77,7 +78,7 @@ impl TlsStream {
         }
     }
 
-    /// Takes bytes of the handshake from the socket.
+    /// Reads bytes of the handshake from the socket.
     pub(super) fn receive_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut piece = [0; HANDSHAKE_PIECE];
         let received = cx.read(&self.wire, &mut piece)?;
@@ -124,14 +125,15 @@ impl TlsStream {
         }
     }
 
-    /// Whether this client is given new tickets depends on how its handshake goes.
+    /// Passes on whether the handshake resumes a session, on which new tickets depend.
     fn note_resumption(&self, tls: &ServerConnection) {
         if let Some(tickets) = &self.tickets {
             tickets.set_resumed(is_resumed(tls));
         }
     }
 
-    /// Fails unless the client is known to be the control connection's, as far as that is required.
+    /// Fails if resumption is required and the client has not resumed the control connection's
+    /// session.
     fn check_reuse(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         if self.purpose == Purpose::Control || is_resumed(tls) {
             return Ok(());
@@ -144,14 +146,14 @@ impl TlsStream {
             }
             SessionReuse::Required => {
                 tls.send_close_notify();
-                // Whoever it is need not be waited for.
+                // This does not wait for the peer, who may be a stranger.
                 let _ = self.send(tls, cx);
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, NOT_RESUMED))
             }
         }
     }
 
-    /// Tells the client why there will be no connection, if it listens.
+    /// Tells the client why it is refused, if it listens.
     fn refuse(
         &self,
         error: rustls::Error,
@@ -163,19 +165,19 @@ impl TlsStream {
         failure(error)
     }
 
-    /// Has the system confirm at once what an upload's client sends: before its first bytes a
-    /// client may wait for the end of its handshake to be confirmed (Nagle).
+    /// Has the system acknowledge at once what the client of an upload sends: before its first
+    /// data, a client may wait for the acknowledgement of the end of its handshake (Nagle).
     pub(super) fn acknowledge_uploads(&self) {
         if self.only == Some(Direction::Read) && self.is_established() {
             self.acknowledge_at_once();
         }
     }
 
-    /// Has the system confirm at once what the client sends, to which nothing is answered, while
-    /// it may wait for that to send more (Nagle).
+    /// Has the system acknowledge at once what the client sends. If the server has nothing to
+    /// answer, the client may wait for the acknowledgement before it sends more (Nagle).
     pub(super) fn acknowledge_at_once(&self) {
         if let Err(error) = self.wire.acknowledge_at_once() {
-            // It is slower then, and no less right.
+            // Without it, the connection is slower, but still correct.
             log::debug!("TCP_QUICKACK: {error}");
         }
     }

@@ -1,4 +1,4 @@
-//! From the client's records to bytes for the reader.
+//! Decrypts the client's records for the reader.
 
 use std::io::{self, Read};
 use std::mem;
@@ -10,8 +10,8 @@ use rustls::{ProtocolVersion, ServerConnection};
 use super::{PENDING, TlsStream};
 use crate::config::Purpose;
 
-/// Where received bytes are put in a reader's buffer: behind all that what came before, a record
-/// at most, can give when it is decrypted to the front.
+/// Offset in a reader's buffer where received bytes are put: behind the room for an earlier record,
+/// at most one, which is decrypted to the front.
 const LEAD: usize = 20 << 10;
 
 impl TlsStream {
@@ -21,9 +21,9 @@ impl TlsStream {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
-        // Beyond this, records give too little for the time that they take, and the read ends. They
-        // may go on like that without a byte: rustls refuses empty records and changes of keys only
-        // where many follow each other, not where they alternate.
+        // With more overhead than this, records yield too little for the time that they take, and
+        // the read ends. Without this limit, it could go on without a byte: rustls refuses empty
+        // records and key changes only if many of one kind come in a row, not if they alternate.
         let most = self.overhead.saturating_add(PENDING);
         let mut tried = false;
         loop {
@@ -51,13 +51,13 @@ impl TlsStream {
                 tried = true;
             }
             if self.overhead > most {
-                // No event need follow for what is left.
+                // There may be no event for what is left.
                 cx.note_unread(self.wire.id());
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let received = self.receive(tls, cx, buffer, most);
-            // Answers of the protocol itself; what does not fit now goes with the next bytes, or
-            // once there is room for it, though nothing comes.
+            // Sends TLS's own answers. What does not fit now goes with the next bytes, or once
+            // there is room for it.
             let _ = self.send(tls, cx);
             let decrypted = received?;
             if decrypted > 0 {
@@ -66,16 +66,15 @@ impl TlsStream {
         }
     }
 
-    /// Whether the client's end is answered with ours at once: one of a control connection may be
-    /// there for replies that are still to come. TLS 1.2 knows no end of one side only (RFC 5246
-    /// §7.2.1).
+    /// Whether the client's end is answered at once. It is not on a control connection, where
+    /// replies may still be owed; but TLS 1.2 has no end of one side only (RFC 5246 §7.2.1).
     fn answers_end(&self, tls: &ServerConnection) -> bool {
         self.purpose == Purpose::Data || tls.protocol_version() != Some(ProtocolVersion::TLSv1_3)
     }
 
-    /// Decrypts to the front of `buffer` what an earlier read has left, or else what it reads from
-    /// the socket into the back of `buffer`; up to `most` bytes of overhead. Tells how much that
-    /// was: 0 if it was no whole record, or none that held anything.
+    /// Decrypts to the front of `buffer` what an earlier read has left, or otherwise what it reads
+    /// from the socket into the back of `buffer`, up to `most` bytes of overhead. Returns the
+    /// number of decrypted bytes: 0 if there was no whole record, or none with content.
     fn receive(
         &mut self,
         tls: &mut ServerConnection,
@@ -98,7 +97,7 @@ impl TlsStream {
             Records::left(mem::take(&mut self.unfed))
         };
         let mut decrypted = 0;
-        // Bytes that do not fit, or the client's end: the next read finds them here.
+        // Whether bytes that do not fit, or the client's end, are left for the next read.
         let mut kept = false;
         while !records.are_taken() {
             let taken = tls.read_tls(&mut records.bytes(buffer))?;
@@ -115,14 +114,14 @@ impl TlsStream {
             let state = match processed {
                 Ok(state) => state,
                 Err(_) if decrypted > 0 => {
-                    // What came before it is good. The next read finds the error again.
+                    // What came before the error is good. The next read finds the error again.
                     (self.broken, kept) = (true, true);
                     break;
                 }
                 Err(error) => return Err(error),
             };
             if taken == 0 {
-                // After its end the client has nothing more to say.
+                // The client has nothing more to say after its end.
                 kept = true;
                 break;
             }
@@ -135,7 +134,7 @@ impl TlsStream {
             }
         }
         if kept {
-            // It may have come after a read that left nothing, and be the last that comes.
+            // It may have come with the last bytes, so that no event follows.
             cx.note_unread(self.wire.id());
         } else if short {
             cx.note_short_read(self.wire.id());
@@ -143,27 +142,27 @@ impl TlsStream {
         Ok(decrypted)
     }
 
-    /// Notes that so many bytes of records were taken, and so many that some held were given.
+    /// Takes note that this many bytes of records were taken, and this many bytes of content given.
     fn note_taken(&mut self, records: usize, given: usize) {
         self.overhead = self.overhead.saturating_add(records).saturating_sub(given);
     }
 }
 
-/// Records that wait to be decrypted to the front of a reader's buffer.
+/// Records to be decrypted to the front of a reader's buffer.
 struct Records {
-    /// What an earlier read has left; `None` if they are in the buffer themselves.
+    /// What an earlier read has left; `None` if the records are in the buffer itself.
     left: Option<Vec<u8>>,
-    /// Where they are.
+    /// Where the records are.
     range: Range<usize>,
 }
 
 impl Records {
-    /// Those at `range` in the buffer.
+    /// Records at `range` in the buffer.
     fn at(range: Range<usize>) -> Self {
         Self { left: None, range }
     }
 
-    /// Those that an earlier read has left.
+    /// Records that an earlier read has left.
     fn left(left: Vec<u8>) -> Self {
         let range = 0..left.len();
         Self {
@@ -176,7 +175,7 @@ impl Records {
         &self.left.as_deref().unwrap_or(buffer)[self.range.clone()]
     }
 
-    /// Passes over so many bytes.
+    /// Skips this many bytes.
     fn advance(&mut self, bytes: usize) {
         self.range.start += bytes;
     }
@@ -185,7 +184,7 @@ impl Records {
         self.range.is_empty()
     }
 
-    /// How much of the buffer is free before those that are left.
+    /// How much of the buffer is free before the remaining records.
     fn room_before(&self, buffer: &[u8]) -> usize {
         match self.left {
             Some(_) => buffer.len(),

@@ -18,79 +18,80 @@ use crate::error::reason;
 use crate::tickets::DataTickets;
 use crate::wire::{Outlet, Wire};
 
-/// Most bytes encrypted at once: sixteen full records, which leave in one system call. On a
-/// connection that only writes, less waits for more or for the end: clients are woken less often,
-/// and small files leave in one segment with their end.
+/// Maximum number of bytes encrypted at once: sixteen full records, which leave in one system call.
+/// On a connection that only writes, smaller amounts are held back until there is more, or until
+/// the end: this wakes clients less often, and a small file leaves in one segment with its end.
 const WRITE_PIECE: usize = 256 << 10;
 
-/// Bytes that are copied at once.
+/// Number of bytes copied at once.
 const SLICE: usize = 2 << 10;
 
-/// What encryption may add to that.
+/// Upper bound on what encryption adds to a [piece](WRITE_PIECE).
 const OVERHEAD: usize = 16 << 10;
 
-/// At most what is around the bytes of one record, by which small pieces count.
+/// Upper bound on what encryption adds to one record; it keeps small pieces from counting too
+/// little.
 const RECORD: usize = 64;
 
-/// Records of a TLS 1.2 connection that are left to what TLS itself says.
+/// Number of records of a TLS 1.2 connection that are reserved for TLS's own messages.
 const SPARE_RECORDS: u64 = 8;
 
-/// At most what was taken of records and could not be given yet: one whose rest has not come, and
-/// one that there was no room for.
+/// Upper bound on the bytes taken from records whose content could not be delivered yet: an
+/// incomplete record, and one for which there was no room.
 const PENDING: usize = 24 << 10;
 
-/// A TLS connection to a client; the server's side.
+/// The server's side of a TLS connection to a client.
 ///
-/// The handshake is part of the first operation, or is made by
-/// [`establish`](Transport::establish). An end of the stream that the client did not announce is an
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof); one that it did is answered at once, since some
-/// clients wait for that, but on a control connection of TLS 1.3 it is left to
-/// [`finish`](Transport::finish): replies may still be owed.
+/// The handshake is part of the first operation, or is made by [`establish`](Transport::establish).
+/// If the client ends the stream without announcing it, that is an
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). An announced end is answered at once, since
+/// some clients wait for the answer; except on a control connection of TLS 1.3, where this is left
+/// to [`finish`](Transport::finish), as replies may still be owed.
 pub struct TlsStream {
     wire: Wire,
     session: TlsSession,
     purpose: Purpose,
     state: State,
-    /// Of a data connection, once its client has said hello.
+    /// The tickets of a data connection, once its client has said hello.
     tickets: Option<Arc<DataTickets>>,
-    /// Received while decrypted bytes waited for room.
+    /// Bytes received while decrypted ones waited for room.
     unfed: Vec<u8>,
-    /// Bytes that records had more than they held, as far as that was not told yet, and those that
-    /// are [pending](PENDING), which are not to be told.
+    /// The number of bytes by which records were longer than their content, as far as not yet
+    /// reported, including those that are [pending](PENDING), which must not be reported.
     overhead: usize,
-    /// The only direction in which there is anything but what TLS itself says, if that is known.
+    /// The only direction of data, apart from TLS's own messages, if that is known.
     only: Option<Direction>,
-    /// Bytes that were encrypted since the system took everything, about.
+    /// Approximate number of bytes encrypted since the system last took everything.
     held: usize,
-    /// Records of data that were written.
+    /// Number of data records written.
     written: u64,
-    /// A record could not be decrypted, behind others.
+    /// Whether a record behind others could not be decrypted.
     broken: bool,
-    /// Told the client that nothing more comes.
+    /// Whether the client was told that nothing more comes.
     finished: bool,
-    /// For the log of whoever knows whose connection this is.
+    /// A notice for the log of the caller, who knows whose connection this is.
     notice: Option<&'static str>,
 }
 
-/// How far it came.
+/// The progress of a connection.
 enum State {
-    /// Nothing is known of the client.
+    /// The client has not said hello.
     Hello(Box<Acceptor>),
-    /// Keys are being agreed on.
+    /// The handshake is in progress.
     Handshake(Box<ServerConnection>),
     /// Established.
     Open(Box<ServerConnection>),
-    /// It failed, and the client knows.
+    /// The connection failed, and the client was told.
     Failed,
 }
 
 impl TlsStream {
-    /// TLS for a control connection, over `wire` from its next byte on.
+    /// Creates the TLS stream of a control connection, over `wire` from its next byte on.
     pub fn control(wire: Wire, session: &TlsSession) -> Self {
         Self::new(wire, session, Purpose::Control)
     }
 
-    /// TLS for a data connection of the control connection that `session` belongs to.
+    /// Creates the TLS stream of a data connection whose control connection `session` belongs to.
     pub fn data(wire: Wire, session: &TlsSession) -> Self {
         Self::new(wire, session, Purpose::Data)
     }
@@ -126,14 +127,14 @@ impl TlsStream {
         match tls.process_new_packets() {
             Ok(state) => Ok(state),
             Err(error) => {
-                // The alert that tells the client.
+                // Sends the alert.
                 let _ = self.send(tls, cx);
                 Err(failure(error))
             }
         }
     }
 
-    /// Hands encrypted bytes to the socket, many records in one call.
+    /// Writes encrypted bytes to the socket, many records in one call.
     fn send(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         let wire = &self.wire;
         while tls.wants_write() {
@@ -142,14 +143,14 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Hands everything to the socket, and begins anew to hold back.
+    /// Writes everything to the socket, and starts counting held bytes anew.
     fn send_held(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         self.send(tls, cx)?;
         self.held = 0;
         Ok(())
     }
 
-    /// The established connection, for the time of `act`.
+    /// Completes the handshake, and runs `act` on the established connection.
     fn with_open<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -171,9 +172,9 @@ impl TlsStream {
 
     /// Encrypts a piece of `bytes`, or as much of it as there is room for.
     ///
-    /// It is copied on the way, slice by slice: on AMD processors the C library copies more than
-    /// that 20 to 30 times slower where the destination is 1 to 31 bytes further into its page than
-    /// the source is.
+    /// The bytes are copied slice by slice: on AMD processors, the C library copies larger pieces
+    /// 20 to 30 times slower if the destination is 1 to 31 bytes further into its page than the
+    /// source.
     fn write_piece(&mut self, tls: &mut ServerConnection, bytes: &[u8]) -> io::Result<usize> {
         let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
         self.check_limit(tls, piece.len())?;
@@ -187,8 +188,8 @@ impl TlsStream {
         Ok(taken)
     }
 
-    /// Fails before the keys of TLS 1.2 are used up, which cannot be changed: from then on rustls
-    /// would say that bytes were written, and throw them away.
+    /// Fails before the keys of TLS 1.2, which cannot be changed, are used up: after that, rustls
+    /// would claim to have written bytes, and drop them.
     fn check_limit(&self, tls: &ServerConnection, bytes: usize) -> io::Result<()> {
         let Some(SupportedCipherSuite::Tls12(suite)) = tls.negotiated_cipher_suite() else {
             return Ok(());
@@ -201,7 +202,7 @@ impl TlsStream {
         Ok(())
     }
 
-    /// How many records so many bytes are.
+    /// The number of records for this many bytes.
     fn records(&self, bytes: usize) -> u64 {
         bytes.div_ceil(self.session.record_size()) as u64
     }
@@ -222,7 +223,7 @@ impl TlsStream {
     }
 }
 
-/// Without the keys.
+/// Omits the keys.
 impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
@@ -245,7 +246,7 @@ impl Transport for TlsStream {
         let mut established = self.advance(cx)?;
         while !established {
             if began_to_end {
-                // GnuTLS sends the end of its handshake in parts.
+                // GnuTLS sends the end of its handshake in several parts.
                 self.acknowledge_at_once();
             }
             began_to_end = matches!(self.state, State::Handshake(_));
@@ -253,7 +254,7 @@ impl Transport for TlsStream {
             if !cx.is_ready(wire, Direction::Read) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            // Whoever else has something to do need not wait for all who have just come.
+            // Other connections need not wait for the handshakes of all new ones.
             established = cx.do_costly(wire, |cx| {
                 self.receive_handshake(cx)?;
                 self.advance(cx)
@@ -292,7 +293,7 @@ impl Transport for TlsStream {
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| {
             if stream.finished && stream.purpose == Purpose::Control {
-                // The client reads no replies behind our end.
+                // The client reads no replies after this end.
                 return Ok(bytes.len());
             }
             let only_writes = stream.only == Some(Direction::Write);
@@ -300,7 +301,7 @@ impl Transport for TlsStream {
                 stream.send_held(tls, cx)?;
             }
             let taken = stream.write_piece(tls, bytes)?;
-            // However small the pieces are, their records come to an end of what is held.
+            // Counting records as well lets even tiny pieces reach the limit.
             stream.held += taken + RECORD;
             if only_writes && stream.held < WRITE_PIECE {
                 return Ok(taken);
@@ -376,7 +377,7 @@ fn is_resumed(tls: &ServerConnection) -> bool {
     tls.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
-/// What the client did wrong, as the kind of error that ends a stream for good.
+/// Converts a mistake of the client into the kind of error that ends a stream for good.
 fn failure(error: rustls::Error) -> io::Error {
     let text = match &error {
         rustls::Error::InvalidCertificate(_) => {
