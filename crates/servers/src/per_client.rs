@@ -10,14 +10,13 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// An [`FtpServer`] that serves each client in a thread with a loop of its own (pyftpdlib:
 /// `ThreadedFTPServer`).
 ///
-/// A slow observer or greeting, even an inline one, keeps only its own client waiting. A client
-/// costs a thread and two more descriptors. There are 4,096 threads at most, whatever the limits
-/// are; clients beyond that are refused.
+/// A slow observer or greeting, even an inline one, delays only its own client. A client costs a
+/// thread and two more descriptors. There are at most 4,096 threads, whatever the limits are;
+/// clients beyond that are refused.
 ///
-/// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`], whose
-/// [backlog](FtpServerBuilder::backlog) is the usual one unless set. To have it accept on a loop of
-/// the caller's, `FtpServer::from(server)` is what can be [attached](FtpServer::attach).
+/// To set other limits, use [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`],
+/// whose [backlog](FtpServerBuilder::backlog) is the usual one unless set. To accept clients on the
+/// caller's loop, [attach](FtpServer::attach) `FtpServer::from(server)`.
 ///
 /// # Examples
 ///
@@ -38,17 +37,15 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 #[derive(Debug)]
 pub struct ThreadedFtpServer(FtpServer);
 
-/// An [`FtpServer`] that forks for each client (pyftpdlib: `MultiprocessFTPServer`).
+/// An [`FtpServer`] that forks a process for each client (pyftpdlib: `MultiprocessFTPServer`).
 ///
-/// A failure in one of the processes affects its own client only. What an authorizer or an observer
-/// changes in memory, it changes in that process only. The process that
-/// makes the server must have no thread but one, now and for as long as it serves; it accepts
-/// clients and reads nothing from them. There are 4,096 processes at most, whatever the limits are;
-/// clients beyond that are refused.
+/// A failure in one of these processes affects only its own client. Changes that an authorizer or
+/// an observer makes in memory stay in that process. The process that creates the server must have
+/// a single thread for as long as it serves; it accepts clients, but reads nothing from them. There
+/// are at most 4,096 processes, whatever the limits are; clients beyond that are refused.
 ///
-/// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`], whose
-/// [backlog](FtpServerBuilder::backlog) is the usual one unless set.
+/// To set other limits, use [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`],
+/// whose [backlog](FtpServerBuilder::backlog) is the usual one unless set.
 ///
 /// # Examples
 ///
@@ -73,12 +70,12 @@ pub struct MultiprocessFtpServer(FtpServer);
 macro_rules! serve_each_client {
     ($server:ident, $model:expr) => {
         impl $server {
-            /// Listens on `address` for clients served as `handler` says, with the default limits
-            /// and a backlog of 5, as in pyftpdlib.
+            /// Creates a server that listens on `address` and serves clients as `handler` says,
+            /// with the default limits and a backlog of 5, as in pyftpdlib.
             ///
             /// # Errors
             ///
-            /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
+            /// [`ServerError`] if a setting is invalid or the address cannot be used.
             pub fn new(
                 address: impl Into<AddressOrSocket>,
                 handler: impl Into<FtpHandler>,
