@@ -41,7 +41,7 @@ impl Reload {
         self.answer(|| self.load_and_apply());
     }
 
-    /// Does the same if the reload itself could not be started.
+    /// Handles a reload that could not be started, like one that failed.
     pub(crate) fn fail(&self, error: io::Error) {
         self.answer(|| Err(error.into()));
     }

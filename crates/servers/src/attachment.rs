@@ -69,8 +69,8 @@ impl Handler for Attachment {
         Ok(self.wait_for_jobs(cx))
     }
 
-    /// Removes the server's other handlers from the loop, where the attachment may be closed before
-    /// the server is over, and ends the sessions that have threads of their own.
+    /// Ends the server's sessions, which may have threads of their own, and removes its other
+    /// handlers from the loop: the attachment may be closed before the server is over.
     fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
         self.shared.service().sessions().end();
         self.shared.close(|handler| cx.remove(handler));

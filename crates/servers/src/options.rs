@@ -78,17 +78,19 @@ impl ServeOptions {
         self
     }
 
-    /// With `false`, makes one turn and returns, and uses a single loop; `true` by default.
+    /// Sets whether the call serves until the server is over; `true` by default. With `false`, it
+    /// makes one turn of a single loop and returns;
     /// [`FtpServer::is_over`](crate::FtpServer::is_over) says when no further turn is needed.
     pub fn blocking(mut self, blocking: bool) -> Self {
         self.blocking = blocking;
         self
     }
 
-    /// With `true`, the default, SIGTERM and SIGINT stop the server, and its start and stop are
-    /// logged; SIGHUP is caught if [`on_reload`](Self::on_reload) is set, and SIGUSR2 if
-    /// [`upgrade`](Self::upgrade) is. With `false`, the server does not catch signals. Only one
-    /// server of a process can catch them.
+    /// Sets whether the server catches signals; `true` by default.
+    ///
+    /// With `true`, SIGTERM and SIGINT stop the server, and its start and stop are logged; SIGHUP
+    /// is caught if [`on_reload`](Self::on_reload) is set, and SIGUSR2 if
+    /// [`upgrade`](Self::upgrade) is. Only one server of a process can catch signals.
     ///
     /// On the first signal, transfers in progress may end within the [grace
     /// period](Self::shutdown_grace); a second one stops the server at once. If the loop hangs and
@@ -98,10 +100,12 @@ impl ServeOptions {
         self
     }
 
-    /// With `true`, the signals stay caught, and do nothing, after the server has ended: for a
-    /// process that ends with its server, and whose exit code should depend on the server rather
-    /// than on a signal that came too late. If the process takes long to end, a second signal ends
-    /// it. With `false`, the default, signals regain their former effect.
+    /// Sets whether signals stay caught after the server has ended; `false` by default.
+    ///
+    /// With `true`, they do nothing then: for a process that ends with its server, and whose exit
+    /// code should depend on the server rather than on a signal that came too late. If the process
+    /// takes long to end, a second signal ends it. With `false`, signals regain their former
+    /// effect.
     pub fn keep_signals(mut self, keep: bool) -> Self {
         self.keep_signals = keep;
         self
@@ -123,7 +127,7 @@ impl ServeOptions {
         self
     }
 
-    /// With `true`, a worker process serves even if there is only one.
+    /// Sets whether a worker process serves even if there is only one; `false` by default.
     pub fn supervised(mut self, supervised: bool) -> Self {
         self.supervised = supervised;
         self

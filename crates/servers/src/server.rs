@@ -54,7 +54,7 @@ const LAST_JOBS: Duration = Duration::from_secs(1);
 /// ```
 pub struct FtpServer {
     shared: Arc<Shared>,
-    /// Those not yet given to the loop.
+    /// The listeners that are not yet given to the loop.
     listeners: Vec<BoundListener>,
     io_loop: Option<IoLoop>,
     lifecycle: Option<Arc<Lifecycle>>,

@@ -74,7 +74,7 @@ impl SignalWatcher {
     fn upgrade(&mut self, cx: &mut Context<'_>) {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
-            // If both programs took over, neither could be told apart from the other.
+            // Otherwise it would be unclear which process has taken over.
             _ if !self.lifecycle.has_started() => {
                 log::info!("SIGUSR2: too early, the server is starting");
             }

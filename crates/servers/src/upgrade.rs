@@ -50,7 +50,8 @@ pub struct Upgrade {
 type Variable = (OsString, Box<dyn Fn() -> OsString>);
 
 impl Upgrade {
-    /// Starts `program` with `arguments`, the first of which is its own name.
+    /// Creates an upgrade to `program`, started with `arguments`, the first of which is its own
+    /// name.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -63,8 +64,8 @@ impl Upgrade {
         }
     }
 
-    /// Starts the program found at the time of the upgrade at the path that this one was started
-    /// from, with the same arguments. Call this before that file is replaced.
+    /// Creates an upgrade to the program that is then at the path that this one was started from,
+    /// with the same arguments. Call this before that file is replaced.
     ///
     /// If this program was started by its absolute path, links in the path are followed again at
     /// the upgrade, so it is enough to point a link to another version by then. If root has started

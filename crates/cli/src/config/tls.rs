@@ -70,7 +70,7 @@ pub(crate) enum TlsVersion {
 pub(crate) enum SessionReuse {
     #[default]
     Free,
-    /// Not required, but logged if it does not.
+    /// Not required, but logged if missing.
     Preferred,
     Required,
 }

@@ -71,8 +71,8 @@ fn filters(text: &str) -> (String, Option<ParseError>) {
     (part.unwrap_or_default(), Some(problem))
 }
 
-/// Writes the ordinary events that a loop logs once per turn, and everything else at once: with
-/// many clients this saves a tenth of the whole work for a session.
+/// Writes a loop's ordinary events together, once per turn, and everything else at once: with many
+/// clients this saves a tenth of the whole work for a session.
 struct GatheringLogger {
     logger: env_logger::Logger,
     lines: Option<Gathered<StandardError>>,

@@ -241,7 +241,7 @@ fn given<B, T>(built: B, setting: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     }
 }
 
-/// Returns the problem if a number of loops is set for a model that ignores it.
+/// Returns the problem if a number of loops is set for a model other than `async`.
 fn threads_problem(server: &Server) -> Option<String> {
     let threads = server.threads;
     (threads != 0 && server.concurrency != Concurrency::Async).then(|| {

@@ -63,8 +63,8 @@ impl TransferLogs {
         })))
     }
 
-    /// Opens the files that are named. A log that stays in use is opened by its name again, for
-    /// those who write to it: its file may have been moved away.
+    /// Opens the files that are named. The file of a log that stays in use is opened again by its
+    /// name, since it may have been moved away.
     ///
     /// # Errors
     ///
