@@ -26,8 +26,8 @@ impl Listening {
         }
     }
 
-    /// Refuses what the system would refuse: a single address besides all addresses, on the same
-    /// port. Beside `0.0.0.0`, `[::]` stands for IPv6 only.
+    /// Refuses what the system would refuse: a specific address beside the unspecified one, on the
+    /// same port. Beside `0.0.0.0`, `[::]` stands for IPv6 only.
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ impl<'a> Claim<'a> {
     /// # Errors
     ///
     /// `WouldBlock` if the file is open elsewhere, for reading or writing, in this process or
-    /// another. Otherwise the error of `fcntl`: the file is not the caller's, its filesystem, for
-    /// instance a network filesystem, cannot tell, or the system grants no leases
+    /// another. Otherwise the error of `fcntl`: the file is not the caller's, its filesystem cannot
+    /// tell (a network filesystem, for instance), or the system grants no leases
     /// (`fs.leases-enable`).
     pub fn new(file: BorrowedFd<'a>) -> io::Result<Self> {
         // The holder of a lease gets a signal when the file is opened elsewhere. The usual one,

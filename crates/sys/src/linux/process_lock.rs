@@ -99,8 +99,8 @@ impl ProcessLock {
             match check(unsafe { libc::fcntl(self.file.as_raw_fd(), command, place) }) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Two processes wait for each other, but their threads need not: the system does
-                // not distinguish the threads that hold the locks from those that wait.
+                // Two processes wait for each other, though maybe not the threads that hold the
+                // locks: the system does not tell the threads of a process apart.
                 Err(error) if error.raw_os_error() == Some(libc::EDEADLK) => {
                     thread::sleep(DEADLOCK_DELAY);
                 }
