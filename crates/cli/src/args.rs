@@ -89,7 +89,8 @@ pub(crate) struct Args {
     pub(crate) username: Option<String>,
 
     /// That user's password; others can see it in the process list
-    // Taken for an option, a password that begins with a hyphen would be shown as an unknown one.
+    // If it were read as an option, a password that begins with a hyphen would be shown in an
+    // error.
     #[arg(
         short = 'P',
         long,
@@ -210,10 +211,10 @@ pub(crate) struct Args {
     help: Option<bool>,
 }
 
-/// A command line that does not start a server.
+/// Why a command line does not start a server.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// It asked for help or the version; the text is for standard output.
+    /// It asked for help or the version; this is the text for standard output.
     Answer(clap::Error),
     /// It is wrong.
     Wrong(ConfigError),
@@ -239,11 +240,11 @@ impl Args {
     }
 }
 
-/// The error for a command line in which an option's value is not valid text: clap does not say
-/// which option. The value is not shown, since it may be a password.
+/// Returns the error for a command line in which an option's value is not valid text, since clap
+/// does not say which option. Does not show the value, which may be a password.
 fn no_text(line: &[OsString]) -> ConfigError {
     let is_culprit = |index: usize| {
-        // All others are made text, and so is none of it the other's fault.
+        // Make all other arguments text, so that an error is the fault of this one.
         let mend = |(other, argument): (usize, &OsString)| match other == index {
             true => argument.clone(),
             false => argument.to_string_lossy().into_owned().into(),
@@ -255,18 +256,18 @@ fn no_text(line: &[OsString]) -> ConfigError {
     let lossy = |argument: &OsString| argument.to_string_lossy().into_owned();
     let before: Vec<_> = line[..index.unwrap_or(1)].iter().map(lossy).collect();
     let found = index.map(|index| lossy(&line[index])).unwrap_or_default();
-    // The option before it has no value yet, so that this is one, whatever it begins with.
+    // If the argument before it lacks a value, this is the value, whatever it begins with.
     let is_value = Args::try_parse_from(&before).is_err_and(|error| lacks_value(&error));
     let option = match (found.split_once('='), before.last()) {
         (_, Some(option)) if is_value => option,
         (Some((option, _)), _) if option.starts_with("--") => option,
-        // Its value begins right behind it.
+        // A short option, with its value right behind it.
         _ => &found.chars().take(2).collect::<String>(),
     };
     ConfigError::option(option, "found bytes that are not UTF-8, expected text")
 }
 
-/// Whether the line ends with an option whose value is missing.
+/// Whether the line ends with an option that lacks its value.
 fn lacks_value(error: &clap::Error) -> bool {
     let found = error.get(ContextKind::InvalidValue);
     error.kind() == ErrorKind::InvalidValue
@@ -280,7 +281,7 @@ fn one_line(error: &clap::Error) -> ConfigError {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    // `--port <PORT>`; the placeholder says nothing here.
+    // `--port <PORT>`; leave out the placeholder.
     let option = text(ContextKind::InvalidArg).map(|name| name.split(' ').next().unwrap_or(name));
     let found = text(ContextKind::InvalidValue);
     let accepted = match error.get(ContextKind::ValidValue) {
@@ -307,7 +308,7 @@ fn one_line(error: &clap::Error) -> ConfigError {
     }
 }
 
-/// clap's message without its hints, joined into one line.
+/// Returns clap's message without its hints, joined into one line.
 fn first_paragraph(rendered: &str) -> String {
     let lines = rendered.lines().map(str::trim);
     let paragraph: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
@@ -455,7 +456,7 @@ mod tests {
             "ftpdlib -u alice -P",
             &format!("option --password: {found_none}"),
         );
-        // Taken for the name, the option would leave the password to be shown.
+        // If the option were taken for the name, the password would be left over and shown.
         check(
             "ftpdlib -u -P geheim",
             &format!("option --username: {found_none}"),

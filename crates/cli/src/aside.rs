@@ -27,7 +27,7 @@ impl Aside {
         if let Some(asked) = &self.asked {
             match asked.try_send(()) {
                 Ok(()) | Err(TrySendError::Full(())) => return Ok(()),
-                // The thread has panicked; the next may fare better.
+                // The thread has panicked; a new one may fare better.
                 Err(TrySendError::Disconnected(())) => {}
             }
         }
@@ -35,7 +35,7 @@ impl Aside {
         let work = Arc::clone(&self.work);
         let body = move || questions.iter().for_each(|()| work());
         thread::Builder::new().name("reload".into()).spawn(body)?;
-        // There is room for the first, and a thread to take it.
+        // There is room for the first request, and a thread to take it.
         let _ = asked.try_send(());
         self.asked = Some(asked);
         Ok(())
@@ -66,7 +66,7 @@ mod tests {
         begins.recv().unwrap();
         end.send(()).unwrap();
         drop(aside);
-        // It has ended without having begun again.
+        // The thread has ended without another run.
         assert!(begins.recv().is_err());
     }
 }

@@ -5,27 +5,27 @@ use std::ffi::OsString;
 
 use crate::text_file::Readable;
 
-/// The password of `--username`.
+/// The variable with the password of `--username`.
 pub(crate) const PASSWORD: &str = "FTPDLIB_PASSWORD";
 
-/// Tells the program that takes over whether this one is
+/// The variable that tells a successor whether this process is
 /// [configured](Environment::is_configured).
 pub(crate) const CONFIGURED: &str = "FTPDLIB_CONFIGURED";
 
 /// The variables of the process, and how far its start has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
-    /// [`PASSWORD`].
+    /// The value of [`PASSWORD`].
     pub(crate) password: Option<OsString>,
-    /// Which files may be read, the configuration included.
+    /// Which files may be read, including the configuration file.
     pub(crate) readable: Readable,
-    /// The server that runs has its settings from a file that was not empty: this one, or the one
-    /// that this program takes over from.
+    /// Whether the running server, in this process or its predecessor, was configured by a file
+    /// that was not empty.
     pub(crate) is_configured: bool,
 }
 
 impl Environment {
-    /// That of a process that starts.
+    /// Returns the environment of a process that is starting.
     pub(crate) fn of_process() -> Self {
         Self {
             password: env::var_os(PASSWORD),
@@ -34,8 +34,8 @@ impl Environment {
         }
     }
 
-    /// The same where the loop that supervises processes reads files itself, and must not wait for
-    /// a writer.
+    /// Returns the environment for a loop that supervises processes: it reads files itself and must
+    /// not wait for a writer.
     pub(crate) fn of_supervisor(self) -> Self {
         Self {
             readable: Readable::Regular,

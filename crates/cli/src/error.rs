@@ -1,4 +1,4 @@
-//! Errors in the options or the configuration, in one line each.
+//! One-line errors about the options or the configuration.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use ftpdlib::proto::Escaped;
 pub(crate) struct Place(String);
 
 impl Place {
-    /// One option, named with its dashes.
+    /// An option, named with its dashes.
     pub(crate) fn option(name: &str) -> Self {
         Self(format!("option {name}"))
     }
@@ -20,13 +20,13 @@ impl Place {
         Self(format!("variable {name}"))
     }
 
-    /// A line of a file; `key` is empty where the line has none.
+    /// A line of a file; `key` is empty if there is none.
     pub(crate) fn line(path: &Path, line: usize, key: &str) -> Self {
         let colon = if key.is_empty() { "" } else { ": " };
         Self(format!("{}:{line}{colon}{key}", path.display()))
     }
 
-    /// What is wrong there.
+    /// Returns the error for a problem at this place.
     pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError {
             place: Some(self.clone()),
@@ -35,7 +35,7 @@ impl Place {
     }
 }
 
-/// A wrong option or configuration: where it is, and what is wrong with it.
+/// An error about an option or the configuration: its place and the problem.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ConfigError {
     place: Option<Place>,
@@ -43,7 +43,7 @@ pub(crate) struct ConfigError {
 }
 
 impl ConfigError {
-    /// About a command line as a whole.
+    /// Returns an error about a command line as a whole.
     pub(crate) fn usage(problem: impl Into<String>) -> Self {
         Self {
             place: None,
@@ -51,18 +51,18 @@ impl ConfigError {
         }
     }
 
-    /// About one option, named with its dashes.
+    /// Returns an error about one option, named with its dashes.
     pub(crate) fn option(name: &str, problem: impl Into<String>) -> Self {
         Place::option(name).error(problem)
     }
 
-    /// About a line of a file; `key` is empty where the line has none.
+    /// Returns an error about a line of a file; `key` is empty if there is none.
     pub(crate) fn line(path: &Path, line: usize, key: &str, problem: impl Into<String>) -> Self {
         Place::line(path, line, key).error(problem)
     }
 }
 
-/// One line whatever the texts hold: disruptive characters are shown escaped.
+/// Always one line: disruptive characters in the texts are escaped.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();

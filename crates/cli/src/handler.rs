@@ -1,4 +1,4 @@
-//! The handler that the settings describe.
+//! Makes an `FtpHandler` from the settings.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use ftpdlib::handlers::{
 use crate::config::{Control, DEFAULT_BUFFER, Data, FilesystemKind};
 use crate::settings::{Access, Settings, TlsOffer};
 
-/// What the settings say of clients and their connections.
+/// Makes the handler that serves clients as the settings say.
 pub(crate) fn handler(settings: Settings) -> FtpHandler {
     let handler = match settings.access {
         Access::Virtual(authorizer) => FtpHandler::new(authorizer),
@@ -32,7 +32,7 @@ pub(crate) fn handler(settings: Settings) -> FtpHandler {
     }
 }
 
-/// What `[data]` says.
+/// Makes the data connection handler from `[data]`.
 fn dtp_handler(data: &Data) -> ThrottledDtpHandler {
     let dtp = match data.ac_in_buffer_size {
         DEFAULT_BUFFER => DtpHandler::default(),
@@ -48,7 +48,7 @@ fn dtp_handler(data: &Data) -> ThrottledDtpHandler {
         .write_limit(data.write_limit)
 }
 
-/// With what `[control]` says.
+/// Applies `[control]`.
 fn controlled(handler: FtpHandler, control: Control) -> FtpHandler {
     let map = control.masquerade_address_map.into_iter();
     let handler = handler
@@ -77,7 +77,7 @@ fn controlled(handler: FtpHandler, control: Control) -> FtpHandler {
     }
 }
 
-/// With TLS.
+/// Adds TLS.
 fn secured(handler: FtpHandler, tls: TlsOffer) -> FtpHandler {
     let handler = TlsFtpHandler::new(handler)
         .settings(tls.settings)

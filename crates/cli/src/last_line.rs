@@ -6,37 +6,39 @@ use std::sync::atomic::Ordering;
 
 use ftpdlib::servers::process::SharedWords;
 
-/// The state of the last line in a file, a pipe or a socket, which processes share that are forked
+/// The state of the last line in a file, a pipe or a socket, shared with processes that are forked
 /// later.
 #[derive(Debug)]
 pub(crate) struct LastLine {
-    /// One word: which file it has no end in, since the disk or the pipe was full; 0 for none.
+    /// One word: the number of the file whose last line was cut short because the disk or the pipe
+    /// was full; 0 for none.
     cut_in: SharedWords,
 }
 
 impl LastLine {
-    /// The last line has its end.
+    /// Creates the state of a file whose last line is complete.
     ///
     /// # Errors
     ///
-    /// The system gives no memory.
+    /// No memory can be shared.
     pub(crate) fn new() -> io::Result<Self> {
         let cut_in = SharedWords::new(1)?;
         Ok(Self { cut_in })
     }
 
-    /// The last line in `file` has no end.
+    /// Notes that the last line in `file` is cut short.
     pub(crate) fn note_cut(&self, file: u64) {
         self.cut_in[0].store(file, Ordering::Relaxed);
     }
 
-    /// Writes the next line, or several, in one call of `write` if that accepts all of it, so that
-    /// lines of several threads and processes do not mix. `write` gives how much it has written
-    /// to `file`, which is any number but 0: another one is another file.
+    /// Writes one or several lines, in a single call of `write` if that accepts all of it, so that
+    /// lines of several threads and processes do not mix. `write` returns how many bytes it has
+    /// written to `file`, a number other than 0 that identifies the file. If the last line there
+    /// was cut short, ends it first.
     ///
     /// # Errors
     ///
-    /// The error of `write`. A part of it (which includes its line end) may have been written.
+    /// The error of `write`. A part of the lines may have been written.
     pub(crate) fn add_next(
         &self,
         file: u64,
@@ -90,7 +92,7 @@ mod tests {
             text
         };
         assert!(add(&("x".repeat(8 << 20) + "\n")).is_err());
-        // Nothing of it is written.
+        // Nothing of this line is written.
         assert!(add("lost\n").is_err());
         read();
         add("one\n").unwrap();

@@ -43,19 +43,19 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
-    // Standard error may be a file, and what is wrong is told there.
+    // Errors go to standard error, which may be a file.
     survive_file_size_limit();
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(Stop::Answer(answer)) => {
-            // There is no way to report it if standard output is closed.
+            // If standard output is closed, there is no way to report it.
             let _ = answer.print();
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(error)) => return fail(WRONG, error),
     };
     if !args.check_config {
-        // A check that was interrupted must not end as one that found nothing wrong.
+        // An interrupted check must not look as if it had found nothing wrong.
         catch_early_signals();
     }
     logging::init(args.debug);
@@ -85,9 +85,10 @@ fn main() -> ExitCode {
 }
 
 fn fail(code: u8, error: impl Display) -> ExitCode {
-    // The next line may take long. A stop in that time must not look as if all had gone well.
+    // Writing the next line may take long. A signal meanwhile must not make the exit look
+    // successful.
     set_early_exit_code(code);
-    // Where standard error takes nothing, the code alone must tell; `eprintln!` would panic.
+    // If standard error accepts nothing, only the exit code tells; `eprintln!` would panic.
     let _ = writeln!(io::stderr(), "ftpdlib: {error}");
     ExitCode::from(code)
 }

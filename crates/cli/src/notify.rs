@@ -13,36 +13,37 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Connections are accepted.
+/// Reports that connections are accepted.
 pub(crate) fn ready() {
     tell(&[NotifyState::Ready], Urgency::Once);
 }
 
-/// The configuration is being read again; [`ready`] follows.
+/// Reports that the configuration is being read again; [`ready`] follows.
 pub(crate) fn reloading() {
-    // With the time, which systemd asks for where the unit is `Type=notify-reload`.
+    // Includes the time, which systemd requires for `Type=notify-reload`.
     match NotifyState::monotonic_usec_now() {
         Ok(time) => tell(&[NotifyState::Reloading, time], Urgency::Once),
         Err(error) => warn(&error),
     }
 }
 
-/// The last sessions are ending.
+/// Reports that the last sessions are ending.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping], Urgency::Once);
 }
 
-/// Every loop turns.
+/// Reports that every loop turns.
 pub(crate) fn alive() {
     tell(&[NotifyState::Watchdog], Urgency::Repeated);
 }
 
-/// How often to send [`alive`], if the service manager has a watchdog: twice per watchdog interval.
+/// Returns how often to send [`alive`], if the service manager has a watchdog: twice per watchdog
+/// interval.
 pub(crate) fn watchdog_interval() -> Option<Duration> {
     interval(sd_notify::watchdog_enabled()?)
 }
 
-/// Announces the process that has taken over. This process sends nothing after that: its end would
+/// Announces the process that has taken over. This process sends nothing afterwards: its end would
 /// be taken for the end of the service.
 pub(crate) fn handed_over(process: u32) {
     tell(&[NotifyState::MainPid(process)], Urgency::Once);
@@ -51,27 +52,29 @@ pub(crate) fn handed_over(process: u32) {
 
 static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
-/// More often would waste processor time.
+/// Sending more often would waste processor time.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Half of `limit`; zero is no limit.
+/// Returns half of `limit`; a `limit` of zero means none.
 fn interval(limit: Duration) -> Option<Duration> {
     (!limit.is_zero()).then(|| (limit / 2).max(SHORTEST_INTERVAL))
 }
 
-/// What is lost with a message.
+/// What is lost if a message is lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Urgency {
-    /// Nothing: it comes again.
+    /// Nothing: the message is sent again.
     Repeated,
-    /// A service that is never told of as ready is ended, say: worth a short wait on the loop.
+    /// For instance, a service that is never reported as ready is stopped: worth a short wait on
+    /// the loop.
     Once,
 }
 
-/// Longest wait for a service manager that does not read its messages.
+/// The longest wait for a service manager that does not read its messages.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Does nothing without a service manager; one that cannot be reached must not stop the server.
+/// Sends a message, if there is a service manager. One that cannot be reached must not stop the
+/// server.
 fn tell(states: &[NotifyState<'_>], urgency: Urgency) {
     let Some(name) = env::var_os("NOTIFY_SOCKET") else {
         return;
@@ -99,7 +102,7 @@ fn send(name: &OsStr, text: &str, urgency: Urgency) -> io::Result<()> {
     }
 }
 
-/// The address of a socket file, or behind an `@` one that is none.
+/// Returns the address of a socket file or, after an `@`, of an abstract socket.
 fn address(name: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     if let Some(name) = name.as_bytes().strip_prefix(b"@") {

@@ -7,7 +7,7 @@ use crate::environment::{Environment, PASSWORD};
 use crate::error::{ConfigError, Place};
 use crate::text_file::{self, Readable};
 
-/// The password given by the options, or else by the environment, and where it was found.
+/// Returns the password from the options, or else from the environment, and where it was found.
 pub(crate) fn find(args: &Args, environment: &Environment) -> Result<(String, Place), ConfigError> {
     let (place, found) = if let Some(password) = &args.password {
         (Place::option("--password"), not_empty(password))
@@ -34,7 +34,7 @@ pub(crate) fn find(args: &Args, environment: &Environment) -> Result<(String, Pl
 fn from_file(path: &Path, readable: Readable) -> Result<String, String> {
     let text = String::from_utf8(text_file::read(path, readable)?)
         .map_err(|_| format!("found bytes that are not UTF-8 in {path:?}, expected a password"))?;
-    // Editors on Windows begin a file with a byte order mark, which nobody types when logging in.
+    // Editors on Windows start a file with a byte order mark, which is not part of the password.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     not_empty(text.lines().next().unwrap_or_default())
 }

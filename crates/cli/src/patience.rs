@@ -1,28 +1,28 @@
-//! Waiting for room in a pipe or a socket, but not for long.
+//! Waits for room in a pipe or a socket, for a limited time.
 
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time in which lines wait no longer than they may all together, from the first wait on.
+/// The time for which the total waiting time is limited, beginning with the first wait.
 const SPAN: Duration = Duration::from_secs(10);
 
 /// How often it checks for room.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How much longer lines may wait. What one waited is missing for the next: a reader that is slow,
-/// but reads, would have each of them wait.
+/// The waiting time that is left for lines. The time that one line waits is lost to the next:
+/// otherwise a slow reader would make each line wait.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    /// The most in a [`SPAN`].
+    /// The most waiting time within a [`SPAN`].
     most: Duration,
     left: Duration,
-    /// When it is as long again.
+    /// When the full waiting time is available again.
     renewed: Option<Instant>,
 }
 
 impl Patience {
-    /// Lines wait for `most` in ten seconds, all together.
+    /// Allows all lines together to wait for `most` within ten seconds.
     pub(crate) fn new(most: Duration) -> Self {
         Self {
             most,
@@ -31,11 +31,11 @@ impl Patience {
         }
     }
 
-    /// Writes some of `bytes`, as soon as there is room.
+    /// Writes some of `bytes` as soon as there is room.
     ///
     /// # Errors
     ///
-    /// The error of `out`; `WouldBlock` if there was no room for as long as there is patience.
+    /// The error of `out`; `WouldBlock` if there was no room within the waiting time left.
     pub(crate) fn write(&mut self, mut out: impl Write, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match out.write(bytes) {
@@ -50,7 +50,7 @@ impl Patience {
         }
     }
 
-    /// Whether to wait once more for a [`LOOK`].
+    /// Whether to wait for another [`LOOK`].
     fn may_wait(&mut self, now: Instant) -> bool {
         if self.renewed.is_none_or(|at| at <= now) {
             (self.left, self.renewed) = (self.most, Some(now + SPAN));
@@ -71,7 +71,7 @@ mod tests {
         let most = usize::try_from(patience.as_millis() / LOOK.as_millis()).unwrap();
         let mut patience = Patience::new(patience);
         let mut waits = |from: Duration| {
-            // A line every ten milliseconds that has room after its first wait.
+            // A line every ten milliseconds, each of which finds room after its first wait.
             let lines = (0..500).map(|number| start + from + LOOK * 5 * number);
             lines.filter(|&now| patience.may_wait(now)).count()
         };

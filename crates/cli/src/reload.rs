@@ -1,4 +1,4 @@
-//! What SIGHUP does: the configuration is read again, for new clients.
+//! The reload on SIGHUP: reads the configuration again, for new clients.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -20,34 +20,34 @@ use crate::transfer_log::TransferLogs;
 /// Applies the configuration to a running server.
 pub(crate) struct Reload {
     pub(crate) args: Args,
-    /// That of the start, but for the files that may be read now.
+    /// The environment of the start, except for which files may be read now.
     pub(crate) environment: Environment,
     pub(crate) handle: ServerHandle,
     pub(crate) logs: TransferLogs,
-    /// What the server was started with.
+    /// The section that the server was started with.
     pub(crate) started: Server,
-    /// The addresses come from the file.
+    /// Whether the addresses come from the file.
     pub(crate) binds: bool,
-    /// The current settings come from a file that was not empty.
+    /// Whether the current settings come from a file that was not empty.
     pub(crate) is_configured: Arc<AtomicBool>,
     pub(crate) is_stopping: Mutex<bool>,
 }
 
 impl Reload {
-    /// Applies the current file to new clients. A broken file or an unavailable address changes
-    /// nothing, and the logs in use are all that is opened again; so they are once no new clients
-    /// come.
+    /// Applies the current file to new clients. If the file is broken or an address unavailable,
+    /// nothing changes, except that the logs in use are opened again. The same applies once the
+    /// server is stopping.
     pub(crate) fn run(&self) {
         self.answer(|| self.load_and_apply());
     }
 
-    /// Does the same where the file cannot be read at all.
+    /// Handles a reload that could not be started, like one that failed.
     pub(crate) fn fail(&self, error: io::Error) {
         self.answer(|| Err(error.into()));
     }
 
-    /// Tells the service manager of the stop, and nothing after that: every later signal opens the
-    /// logs only.
+    /// Tells the service manager that the server stops, and nothing after that: later signals only
+    /// open the logs again.
     pub(crate) fn stop(&self) {
         *self.is_stopping() = true;
         notify::stopping();
@@ -61,7 +61,8 @@ impl Reload {
         match change() {
             Ok(()) => log::info!("configuration read again, for new sessions"),
             Err(error) => {
-                // Whoever has moved logs away may know nothing of the configuration.
+                // The administrator may have moved the logs away without touching the
+                // configuration.
                 self.keep_logs();
                 log::error!("configuration not changed: {error}");
             }
@@ -69,12 +70,12 @@ impl Reload {
         self.tell(notify::ready);
     }
 
-    /// Tells the service manager something, unless it waits for nothing but the end. Returns
-    /// whether it was told.
+    /// Sends a message to the service manager, unless the server is stopping. Returns whether it
+    /// was sent.
     fn tell(&self, message: fn()) -> bool {
         let is_stopping = self.is_stopping();
         if !*is_stopping {
-            // With the lock: the stop comes after it.
+            // Sent under the lock, so that the message about the stop comes after it.
             message();
         }
         !*is_stopping
@@ -103,7 +104,7 @@ impl Reload {
         Ok(())
     }
 
-    /// Applies settings: first those that may fail.
+    /// Applies settings, those that may fail first.
     fn apply(&self, settings: Settings) -> Result<(), Box<dyn Error>> {
         if let (Some(user), Access::System(_)) = (&self.started.user, &settings.access) {
             let problem = format!(
@@ -141,7 +142,7 @@ impl Reload {
     }
 }
 
-/// The changed keys of `[server]` that a reload cannot apply.
+/// Returns the changed keys of `[server]` that a reload cannot apply.
 fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("concurrency", started.concurrency != now.concurrency),
@@ -159,7 +160,7 @@ fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'stat
         .filter_map(|(key, changed)| changed.then_some(key))
 }
 
-/// Whether these are not the same addresses, in whatever order.
+/// Whether these are different sets of addresses, in whatever order.
 pub(crate) fn differ(some: &[SocketAddr], others: &[SocketAddr]) -> bool {
     let set = |addresses: &[SocketAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
     set(some) != set(others)

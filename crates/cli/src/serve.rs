@@ -1,4 +1,4 @@
-//! The server at work.
+//! Runs the server.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -23,22 +23,22 @@ use crate::reload::{Reload, differ};
 use crate::settings::Settings;
 use crate::transfer_log::{OpenedLogs, TransferLogs};
 
-/// Descriptors that the program needs beside its connections.
+/// Descriptors that the program needs besides its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// Serves until a signal ends it. `args` and `environment` are what the settings were loaded from,
-/// and are loaded from on SIGHUP.
+/// Serves until a signal ends it. The settings were loaded from `args` and `environment`, and are
+/// loaded from them again on SIGHUP.
 ///
 /// # Errors
 ///
-/// Why it could not bind, or why it ended; a [`ConfigError`](crate::error::ConfigError) if the
-/// settings prove wrong.
+/// Why the server could not bind, or why it ended; a [`ConfigError`](crate::error::ConfigError) if
+/// the settings prove wrong.
 pub(crate) fn serve(
     settings: Settings,
     args: Args,
     environment: Environment,
 ) -> Result<(), Box<dyn Error>> {
-    // Before anything is bound or changed.
+    // Opened before anything is bound or changed.
     let logs = TransferLogs::new(settings.run_as.clone());
     let mut opened = logs.open(&settings.log)?;
     prepare_process(&settings.server);
@@ -56,7 +56,7 @@ pub(crate) fn serve(
     if bound_for.is_some_and(|bound| !bound.is_empty() && differ(&bound, &started.listen)) {
         log::warn!("server.listen has changed, which takes effect on SIGHUP");
     }
-    // Before any process is forked. None was open before, so none is handed over.
+    // Must precede any fork. No log was open before, so none is handed over.
     logs.take_over(&mut opened, |_, _| {});
     let reload = Reload {
         args,
@@ -77,7 +77,7 @@ pub(crate) fn serve(
         .keep_signals(true)
         .on_file(move |number, file| logs.go_on_in(number, file))
         .on_started(move || {
-            // Until now the start could fail.
+            // Until now, the start could fail.
             kept.take().into_iter().for_each(OpenedLogs::keep);
             notify::ready();
         });
@@ -86,7 +86,8 @@ pub(crate) fn serve(
         None => options,
     };
     server.serve_forever(options)?;
-    // Also if it was stopped before its start was known: then a worker may write to them.
+    // Keep them even if the server was stopped before its start was known: a worker may have
+    // written to them.
     opened.take().into_iter().for_each(OpenedLogs::keep);
     Ok(())
 }
@@ -100,8 +101,8 @@ fn prepare_process(server: &Server) {
     }
 }
 
-/// Has signals run `reload` and stop it: on the loop where that supervises other processes, on a
-/// thread where it serves clients.
+/// Sets what signals do: run `reload`, and report the stop to it. The reload runs on the loop if
+/// that only supervises other processes, otherwise on a thread.
 fn reload_on_signal(options: ServeOptions, reload: Reload, forks: bool) -> ServeOptions {
     let reload = Arc::new(reload);
     let stopping = Arc::clone(&reload);
@@ -118,8 +119,8 @@ fn reload_on_signal(options: ServeOptions, reload: Reload, forks: bool) -> Serve
     })
 }
 
-/// Binds the addresses of the settings, or takes the sockets of the service manager or of the
-/// server before this one instead.
+/// Binds the addresses of the settings, unless sockets were inherited from the service manager or
+/// the previous server.
 fn listen(
     settings: Settings,
     inherited: Vec<InheritedSocket>,
@@ -145,7 +146,7 @@ fn listen(
     Ok(built.map_err(|error| listening.explain(&error))?)
 }
 
-/// How the sessions of one process run.
+/// Returns the model that each process uses for its sessions.
 fn concurrency(server: &Server) -> servers::Concurrency {
     match server.concurrency {
         Concurrency::Async => servers::Concurrency::Async {
@@ -157,8 +158,8 @@ fn concurrency(server: &Server) -> servers::Concurrency {
     }
 }
 
-/// Whether this process forks others that serve. If so, it must have no second thread. If not, its
-/// loop serves clients, and must not wait for the disks of homes, keys and logs.
+/// Whether this process forks others that serve. If so, it must have a single thread. If not, its
+/// loop serves clients and must not wait for the disks of homes, keys and logs.
 fn serves_by_others(settings: &Settings) -> bool {
     settings.run_as.is_some()
         || match settings.server.concurrency {
@@ -167,8 +168,8 @@ fn serves_by_others(settings: &Settings) -> bool {
         }
 }
 
-/// Sets which processes serve, and which program takes over from them. That is told whether this
-/// one is configured by then.
+/// Sets which processes serve, and which program takes over on an upgrade. That program is told
+/// whether this one is configured at that time.
 fn processes(settings: &Settings, is_configured: &Arc<AtomicBool>) -> ServeOptions {
     let mut options = ServeOptions::default();
     if settings.server.concurrency == Concurrency::PreFork {
@@ -189,9 +190,9 @@ fn processes(settings: &Settings, is_configured: &Arc<AtomicBool>) -> ServeOptio
     options.upgrade(upgrade.on_upgraded(notify::handed_over))
 }
 
-/// The path of the program, by the name it was started with. A relative path would be looked up in
-/// the working directory, where clients may have put files, so it yields a program that fails to
-/// start. With no program at all, the signal would end this one.
+/// Returns the path of the program, from the name it was started with. A relative path would be
+/// looked up in the working directory, where clients may have put files, so it yields an empty
+/// path, which fails to start. Without any upgrade, the signal would end this process.
 fn called_by(name: Option<&OsString>) -> PathBuf {
     let path = name.map(PathBuf::from);
     path.filter(|path| path.is_absolute()).unwrap_or_default()
@@ -206,7 +207,7 @@ fn provide_descriptors(server: &Server) {
             return;
         }
     };
-    // A transfer has a file open beside its connection, a session's own loop two more.
+    // Besides its connection, a transfer has a file open, and a session with its own loop two more.
     let of_each = match server.concurrency {
         Concurrency::MultiThread => 4,
         Concurrency::Async | Concurrency::PreFork | Concurrency::MultiProc => 2,

@@ -5,16 +5,16 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// More than anyone writes; where an option names a device, reading might never end.
+/// More than any real file has; an option may name a device that never ends.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Which files are read.
+/// Which files may be read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Readable {
-    /// Whatever ends, also a pipe whose writer has to be waited for.
+    /// Any file, including a pipe whose writer has to be waited for.
     #[default]
     Anything,
-    /// Those that need no writer: nothing may wait for one.
+    /// Only files that need no writer, for callers that must not wait for one.
     Regular,
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum Readable {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in words for the option's error.
+/// The problem with the file, worded for the option's error.
 pub(crate) fn read(path: &Path, readable: Readable) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| {
         format!("found {path:?}, which cannot be read ({error}), expected a file that can")
@@ -45,7 +45,7 @@ pub(crate) fn read(path: &Path, readable: Readable) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Whether it is a regular file; or the null device, which stands for one that is empty.
+/// Whether it is a regular file, or the null device, which stands for an empty file.
 fn needs_no_writer(path: &Path) -> io::Result<bool> {
     let found = fs::metadata(path)?;
     let is_null = || fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == found.rdev());

@@ -3,7 +3,7 @@
 use crate::config::{AuthorizerKind, ConfigFile};
 use crate::error::ConfigError;
 
-/// Refuses keys that would have to be ignored.
+/// Refuses keys that would otherwise have to be ignored.
 pub(crate) fn refuse(file: Option<&ConfigFile>) -> Result<(), ConfigError> {
     match file {
         Some(file) if file.config().authorizer.kind == AuthorizerKind::Windows => Err(file.error(

@@ -12,7 +12,7 @@ use ftpdlib::handlers::{IpNet, MasqueradeAddress};
 use ftpdlib::proto::{EncodingError, NameEncoding, Perms};
 use ftpdlib::servers::ServeOptions;
 
-/// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
+/// The longest time that can be set, in seconds: about 31 years, far below where clocks overflow.
 const MAX_SECONDS: u32 = 1_000_000_000;
 
 /// What [`seconds`] accepts.
@@ -21,16 +21,16 @@ pub(crate) const SECONDS: &str = "a number of seconds from 0 to 1000000000";
 /// What [`ports`] accepts.
 pub(crate) const PORTS: &str = "FROM-TO with ports from 1 to 65535, such as 60000-65535";
 
-/// How many worker processes there may be.
+/// The accepted numbers of worker processes.
 pub(crate) const WORKERS: RangeInclusive<u32> = 0..=ServeOptions::MOST_WORKER_PROCESSES as u32;
 
-/// How many event loops there may be in a process: more cannot be meant.
+/// The accepted numbers of event loops in a process: more cannot be intended.
 pub(crate) const THREADS: RangeInclusive<u32> = 0..=1024;
 
 /// Ports for passive data connections.
 pub(crate) type Ports = Vec<u16>;
 
-/// An IP address of either family. One of IPv4 in the form of IPv6 is one of IPv4.
+/// An IP address of either family. An IPv4-mapped IPv6 address becomes the IPv4 address.
 pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map(|address: IpAddr| address.to_canonical())
@@ -55,7 +55,7 @@ pub(crate) fn masquerade_address(text: &str) -> Result<MasqueradeAddress, String
     Ok(address)
 }
 
-/// A path. Joined to another, an empty one would be the directory around it.
+/// A path, not empty: joined to a directory, an empty path would be that directory.
 pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err(expected(text, "a path that is not empty"));
@@ -71,12 +71,12 @@ pub(crate) fn account(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// An address to listen on, with its port; IPv4 as for [`address`].
+/// An address to listen on, with its port; IPv4-mapped as for [`address`].
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     let mut address: SocketAddr = text
         .parse()
         .map_err(|_| expected(text, "ADDRESS:PORT such as 0.0.0.0:2121 or [::]:2121"))?;
-    // Within its family this keeps the scope.
+    // Unless the family changes, this keeps the scope.
     address.set_ip(address.ip().to_canonical());
     Ok(address)
 }
@@ -106,8 +106,8 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| expected(text, SECONDS))
 }
 
-/// A number of seconds as a duration, unless it is negative, not a number or absurdly large. Only
-/// 0, which often means never, becomes zero: the shortest time is a nanosecond.
+/// Converts a number of seconds, unless it is negative, not a number or absurdly large. Only 0,
+/// which often means never, becomes zero: the shortest other time is a nanosecond.
 pub(crate) fn duration(seconds: f64) -> Option<Duration> {
     let shortest = Duration::from_nanos(u64::from(seconds > 0.0));
     (0.0..=f64::from(MAX_SECONDS))
@@ -140,7 +140,7 @@ pub(crate) fn count_from_one(text: &str) -> Result<u32, String> {
         .ok_or_else(|| expected(text, "a whole number from 1 to 4294967295"))
 }
 
-/// A greeting. Clients wait for one, so that there must be something to send.
+/// A greeting, not empty, since clients wait for one.
 pub(crate) fn banner(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err(expected(text, "a text that is not empty"));
@@ -165,7 +165,7 @@ pub(crate) fn perms(text: &str) -> Result<Perms, String> {
         .map_err(|_| expected(text, "letters of elradfmwMT"))
 }
 
-/// A network: an address, or an address and the length of its prefix.
+/// A network: an address, or an address and a prefix length.
 pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse().map(|address: IpAddr| address.into()))

@@ -1,4 +1,4 @@
-//! Signals that come before the program has started.
+//! Signals that arrive before the program has started.
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 struct Start {
     child: Child,
     path: PathBuf,
-    /// What it reads, and waits for more of.
+    /// The file that it reads, and waits for more of.
     configuration: Option<File>,
     #[expect(dead_code, reason = "owned, not read")]
     directory: TempDir,
@@ -24,7 +24,7 @@ impl Start {
         Self::by(&mut Command::new(env!("CARGO_BIN_EXE_ftpdlib")), options)
     }
 
-    /// By this command, which options can be added to.
+    /// Starts the program by this command, to which options are added.
     #[track_caller]
     fn by(program: &mut Command, options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -39,7 +39,7 @@ impl Start {
             .env_remove("RUST_LOG")
             .spawn();
         let child = child.unwrap();
-        // This waits for the reader.
+        // Opening waits for the reader.
         let configuration = File::options().write(true).open(&path).unwrap();
         Self {
             child,
@@ -56,7 +56,7 @@ impl Start {
         assert!(sent.unwrap().success());
     }
 
-    /// Lets it read `text`, also when it reads its file again.
+    /// Provides `text` to it, also when it reads its file again.
     #[track_caller]
     fn configure(&mut self, text: &str) {
         let file = self.path.with_extension("new");
@@ -81,7 +81,7 @@ impl Start {
 
 impl Drop for Start {
     fn drop(&mut self) {
-        // It has ended where the test went well.
+        // If the test went well, it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -118,7 +118,7 @@ fn an_upgrade_asked_for_during_the_start_ended_the_server() {
 #[test]
 fn a_stop_of_a_start_that_had_failed_looked_as_if_nothing_had_gone_wrong() {
     let mut start = Start::new(&[]);
-    // The problem is told with the name of the option, which is more than a pipe holds.
+    // The error repeats the key's name, which is longer than a pipe holds.
     let text = format!("{} = 1\n", "x".repeat(1 << 20));
     start.configure(&text);
     let log = start.child.stderr.as_mut().unwrap();
@@ -136,8 +136,8 @@ fn a_stop_during_the_start_looked_like_a_death() {
         start.signal(signal);
         assert_eq!(start.end().code(), Some(0), "{signal}");
     }
-    // Nothing was found out about the configuration. SIGINT may be ignored where tests run in the
-    // background.
+    // The check has found out nothing about the configuration. SIGINT may be ignored if tests run
+    // in the background.
     let check = Start::new(&["--check-config"]);
     check.signal("TERM");
     assert_eq!(check.end().code(), None);

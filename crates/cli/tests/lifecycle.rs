@@ -1,4 +1,4 @@
-//! The program at work, as whoever sends it signals sees it.
+//! The running program and the signals sent to it.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]
@@ -35,14 +35,14 @@ struct Program {
 }
 
 impl Program {
-    /// Starts it with `listen` and more keys of `[server]`, and one anonymous user who may write.
+    /// Starts it with `listen`, more keys of `[server]`, and one anonymous user who may write.
     #[track_caller]
     fn start(listen: &[SocketAddr], server: &str, variables: &[(&str, &Path)]) -> Self {
         let program = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
         Self::run(program, listen, server, variables)
     }
 
-    /// Starts it by a command that takes its options.
+    /// Starts it by a command that accepts its options.
     #[track_caller]
     fn run(
         command: Command,
@@ -55,7 +55,7 @@ impl Program {
         Self::run_in(directory, command, variables)
     }
 
-    /// The same with the `f.toml` that is in a directory.
+    /// Starts it with the `f.toml` in a directory.
     #[track_caller]
     fn run_in(directory: TempDir, mut command: Command, variables: &[(&str, &Path)]) -> Self {
         command
@@ -84,7 +84,7 @@ impl Program {
         program
     }
 
-    /// Reads the log up to a line with `text`, and gives that.
+    /// Reads the log up to a line with `text`, and returns that line.
     #[track_caller]
     fn wait_for(&self, text: &str) -> String {
         let mut read = String::new();
@@ -116,7 +116,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended where the test went well.
+        // If the test went well, it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -138,7 +138,7 @@ fn configure(directory: &Path, listen: &[SocketAddr], server: &str) {
     fs::write(directory.join("f.toml"), text).unwrap();
 }
 
-/// A loopback address of this test alone, with a port that no connection is given.
+/// A loopback address for this test alone, with a port that no connection is assigned.
 fn free_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -243,7 +243,7 @@ fn a_reload_that_hangs_kept_everybody_waiting() {
         let path = program.directory.path().join("f.toml");
         let text = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        // Whoever opens it waits for somebody who writes.
+        // Opening this pipe waits for a writer.
         let made = Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
         for _ in 0..3 {
@@ -251,7 +251,7 @@ fn a_reload_that_hangs_kept_everybody_waiting() {
             client.expect("NOOP", "200");
             Client::login(address).expect("QUIT", "221");
         }
-        // The reload that was asked for meanwhile follows.
+        // The reload that was requested meanwhile follows.
         for _ in 0..2 {
             let (path, text) = (path.clone(), text.clone());
             let writer = thread::spawn(move || fs::write(path, text).unwrap());
@@ -422,7 +422,7 @@ fn a_second_signal_waits_for_no_transfer() {
         idle.expect_reply("421");
         program.signal("INT");
         program.check_ends_well();
-        // Whether it ends in a reset is a race.
+        // Whether the connection ends in a reset is a race.
         let _ = stream.read(&mut [0]);
     }
 }
@@ -433,7 +433,7 @@ fn the_service_manager_is_told_what_happens() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        // Read at once, or beats of the watchdog would be lost for want of room in the queue.
+        // Read at once, or watchdog messages would be lost for lack of room in the queue.
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
             let mut buffer = [0; 200];
@@ -501,12 +501,12 @@ fn after_an_upgrade_the_old_program_told_of_its_own_end() {
     let new = told.trim_end().rsplit('=').next().unwrap();
     assert_eq!(told, format!("READY=1\nMAINPID={new}\n"));
     old.signal("HUP");
-    // Read again or not: the addresses are the new one's.
+    // Whether it succeeds or not: the addresses belong to the new process.
     old.wait_for("configuration ");
     old.signal("TERM");
     drop(client);
     old.check_ends_well();
-    // Only now: the new one tells of its end.
+    // Only now, since the new process reports its end, too.
     send_signal("TERM", new);
     assert_eq!(hear().unwrap(), "STOPPING=1\n");
     socket.set_nonblocking(true).unwrap();
@@ -519,7 +519,7 @@ fn with_a_switched_link_an_upgrade_started_the_old_version_again() {
     let path = |name: &str| versions.path().join(name);
     for version in ["v1", "v2"] {
         fs::create_dir(path(version)).unwrap();
-        // Its own file, which a link to the one that Cargo made would not be.
+        // A copy, since a hard link to Cargo's file would resolve to that.
         let program = path(version).join("ftpdlib");
         fs::copy(env!("CARGO_BIN_EXE_ftpdlib"), program).unwrap();
     }
@@ -533,7 +533,7 @@ fn with_a_switched_link_an_upgrade_started_the_old_version_again() {
     let new = line.split(' ').nth(4).unwrap();
     let program = fs::read_link(format!("/proc/{new}/exe")).unwrap();
     send_signal("TERM", new);
-    // Root trusts no link where others may write.
+    // Root trusts no link in a directory where others may write.
     let trusts = |place: &Path| {
         let metadata = fs::metadata(place).unwrap();
         metadata.uid() == 0 && metadata.mode() & 0o022 == 0

@@ -1,4 +1,4 @@
-//! The program as scripts and service managers see it: exit codes and what is printed where.
+//! The program as scripts and service managers see it: exit codes, and what is printed where.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -112,7 +112,7 @@ fn a_filter_that_is_not_utf_8_was_dropped_whole_and_silently() {
 fn a_standard_error_at_the_file_size_limit_ended_the_program_by_a_signal() {
     let directory = tempfile::tempdir().unwrap();
     let check = |options: &[&str], code: i32| {
-        // No byte is within the limit, whatever unit this shell counts it in.
+        // Not a single byte is within the limit, whatever unit this shell uses.
         let status = Command::new("sh")
             .args(["-c", "ulimit -f 0; exec \"$0\" \"$@\""])
             .arg(env!("CARGO_BIN_EXE_ftpdlib"))
@@ -123,7 +123,7 @@ fn a_standard_error_at_the_file_size_limit_ended_the_program_by_a_signal() {
         assert_eq!(status.code(), Some(code), "{options:?}: {status}");
     };
     check(&["--port", "x"], 2);
-    // It warns that workers without pre-fork have no effect.
+    // It warns that workers have no effect without pre-fork.
     check(&["--check-config", "--workers", "3"], 0);
 }
 

@@ -1,4 +1,4 @@
-//! The end of a server on the loop of its program.
+//! The end of a server that runs on its program's loop.
 
 use std::io;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use ftpdlib_ioloop::{Context, Flow, Handler, HandlerId, Pool, Ready, SourceId, T
 use crate::server::{CLOSE_TIMEOUT, warn_of_lost_events};
 use crate::shared::Shared;
 
-/// How often to look whether the last jobs are done.
+/// How often to check whether the last jobs are done.
 const JOBS_CHECK: Duration = Duration::from_millis(10);
 
-/// Keeps a program's loop busy until the server that is attached to it is over, wherever its
-/// clients are served, and its jobs are done: observers are told of the last transfers there.
+/// Keeps a program's loop busy until the attached server is over, wherever its clients are served,
+/// and its jobs are done, which tell observers of the last transfers.
 pub(crate) struct Attachment {
     shared: Arc<Shared>,
     pool: Pool,
     /// The handler that supervises the processes that serve, if there are any.
     parent: Option<HandlerId>,
-    /// How long jobs are waited for, since the last client has left.
+    /// Until when to wait for jobs, set when the last client has left.
     until: Option<Instant>,
 }
 
@@ -57,7 +57,7 @@ impl Handler for Attachment {
         Ok(Flow::Continue)
     }
 
-    /// The server was closed, or a client has left after that.
+    /// Called when the server is closed, and when a client leaves after that.
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         if self.until.is_some() || !self.shared.is_over() {
             return Ok(Flow::Continue);
@@ -69,8 +69,8 @@ impl Handler for Attachment {
         Ok(self.wait_for_jobs(cx))
     }
 
-    /// Takes with it what else of the server is on the loop, which may be closed before the server,
-    /// and the sessions that have threads of their own.
+    /// Ends the server's sessions, which may have threads of their own, and removes its other
+    /// handlers from the loop: the attachment may be closed before the server is over.
     fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
         self.shared.service().sessions().end();
         self.shared.close(|handler| cx.remove(handler));
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a while to note that a client has left, unless the loop has ended meanwhile.
+    /// Takes a while to note that a client has left, unless the loop has ended by then.
     struct Slow {
         loop_ended: Mutex<Receiver<()>>,
         noted: Arc<AtomicBool>,
@@ -108,7 +108,7 @@ mod tests {
     impl Observer for Slow {
         fn on_disconnect(&self, _: &ObservedSession) {
             let loop_ended = self.loop_ended.lock().unwrap();
-            // An error is the end, too.
+            // An error also means the end.
             let _ = loop_ended.recv_timeout(Duration::from_millis(200));
             self.noted.store(true, Ordering::Release);
         }
@@ -153,7 +153,7 @@ mod tests {
         let handle = over.attach(&mut io_loop).unwrap();
         assert!(io_loop.is_empty());
         assert_eq!(handle.clients(), 0);
-        // Its sessions are on a loop of its own.
+        // The server's sessions are on a loop of its own.
         run().attach(&mut io_loop).unwrap_err();
         assert!(io_loop.is_empty());
     }

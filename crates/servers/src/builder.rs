@@ -1,4 +1,4 @@
-//! Making a server.
+//! Building a server.
 
 use std::fmt;
 use std::io;
@@ -17,13 +17,13 @@ pub(crate) const PER_CLIENT_BACKLOG: u32 = 5;
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 ///
-/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port: as a pair, where the host
-/// is an address or a text, or as one text, such as `"127.0.0.1:2121"`, `"[::1]:2121"` or
-/// `"localhost:2121"`. Port 0 lets the system choose.
+/// Made from a bound socket, a [`SocketAddr`], or a host and a port: either as a pair, whose host
+/// is an address or a string, or as one string, such as `"127.0.0.1:2121"`, `"[::1]:2121"` or
+/// `"localhost:2121"`. With port 0 the system chooses the port.
 ///
-/// A host may be an address as text, a name, or `""` for `0.0.0.0`, which is every interface. A
-/// name is looked up once, when the server is made, which may take a while. Of several addresses
-/// the first is bound that this machine has, as in pyftpdlib.
+/// A host string is an address, a name, or `""` for `0.0.0.0`, which is every interface. A name is
+/// looked up once, when the server is built, which may take a while. If it has several addresses,
+/// the server binds the first one that this machine has, as in pyftpdlib.
 #[derive(Debug)]
 pub struct AddressOrSocket(Place);
 
@@ -34,9 +34,9 @@ enum Place {
         host: String,
         port: u16,
     },
-    /// A text that is no host with a port behind it: an error when the server is made.
+    /// A string that is not a host and a port: an error when the server is built.
     Malformed(String),
-    /// Bound already.
+    /// A socket that is already bound.
     Socket(InheritedSocket),
 }
 
@@ -59,8 +59,8 @@ impl From<SocketAddr> for AddressOrSocket {
     }
 }
 
-/// One impl for each type: a generic one for all that convert into an address would conflict with
-/// those for texts.
+/// One impl per type: a generic one for all types that convert into an address would conflict with
+/// the impls for strings.
 macro_rules! from_address_and_port {
     ($($ip:ty),*) => {
         $(
@@ -87,7 +87,7 @@ impl From<(&str, u16)> for AddressOrSocket {
     }
 }
 
-/// The host and the port, with a colon between them.
+/// Takes the host and the port, with a colon between them.
 impl From<&str> for AddressOrSocket {
     fn from(text: &str) -> Self {
         if let Ok(address) = text.parse() {
@@ -107,7 +107,7 @@ impl From<String> for AddressOrSocket {
     }
 }
 
-/// Makes an [`FtpServer`] with other than the default limits, or several listeners.
+/// Builds an [`FtpServer`] with non-default limits or several listeners.
 ///
 /// # Examples
 ///
@@ -137,7 +137,7 @@ pub struct FtpServerBuilder {
 }
 
 impl FtpServerBuilder {
-    /// A server for clients served as `handler` says.
+    /// Creates a builder for a server that serves clients as `handler` says.
     pub fn new(handler: impl Into<FtpHandler>) -> Self {
         Self {
             handler: handler.into(),
@@ -151,7 +151,7 @@ impl FtpServerBuilder {
 
     /// Adds an address or a bound socket to listen on.
     ///
-    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port.
+    /// `[::]` also accepts IPv4 clients, unless `0.0.0.0` is given with the same port.
     pub fn listen(mut self, address: impl Into<AddressOrSocket>) -> Self {
         self.addresses.push(address.into());
         self
@@ -163,14 +163,14 @@ impl FtpServerBuilder {
         self
     }
 
-    /// Sets the most connections at once, control and data together; 512 by default, 0 for no
+    /// Sets the maximum number of connections, control and data together; 512 by default, 0 for no
     /// limit.
     pub fn max_cons(mut self, connections: usize) -> Self {
         self.max_cons = connections;
         self
     }
 
-    /// Sets the most connections at once of one client address, control and data together; 0, the
+    /// Sets the maximum number of connections per client address, control and data together; 0, the
     /// default, for no limit.
     pub fn max_cons_per_ip(mut self, connections: usize) -> Self {
         self.max_cons_per_ip = connections;
@@ -183,22 +183,22 @@ impl FtpServerBuilder {
         self
     }
 
-    /// Runs sessions on that many event loops, each in a thread; 1 by default, 0 for one per usable
-    /// CPU. Limits, rates and observers are shared by all of them.
+    /// Runs sessions on this many event loops, each in a thread; 1 by default, 0 for one per usable
+    /// CPU. All loops share limits, rates and observers.
     ///
-    /// A client goes to the loop with the fewest. Where the caller decides when the loop turns
-    /// ([`FtpServer::attach`], [`blocking`](crate::ServeOptions::blocking) off, a
-    /// [`timeout`](crate::ServeOptions::timeout)) there is one loop only.
+    /// A client goes to the loop with the fewest clients. Where the caller decides when the loop
+    /// turns ([`FtpServer::attach`], [`blocking`](crate::ServeOptions::blocking) off, a
+    /// [`timeout`](crate::ServeOptions::timeout)), there is only one loop.
     pub fn threads(self, threads: usize) -> Self {
         self.concurrency(Concurrency::Async { threads })
     }
 
-    /// Checks the settings and listens. Clients that connect from here on wait until the server is
-    /// run.
+    /// Checks the settings and starts to listen. Clients that connect from now on wait until the
+    /// server is run.
     ///
     /// # Errors
     ///
-    /// [`ServerError`]: a setting cannot be used, or an address cannot be had.
+    /// [`ServerError`] if a setting is invalid or an address cannot be used.
     pub fn build(self) -> Result<FtpServer, ServerError> {
         if self.addresses.is_empty() {
             return Err(ServerError::NoAddress);
@@ -217,14 +217,14 @@ impl FtpServerBuilder {
         Ok(server)
     }
 
-    /// Builds the server, and runs it in a thread until the value is dropped. Returns once clients
-    /// are accepted. Signals are left alone.
+    /// Builds the server and runs it in a thread until the returned value is dropped. Returns once
+    /// the server accepts clients. The server does not catch signals.
     ///
     /// # Errors
     ///
-    /// [`ServerError`]: a setting cannot be used, an address cannot be had, there are not as many
-    /// threads, or the server would have to fork, which this process with its threads cannot do
-    /// ([`Concurrency::MultiProcess`]).
+    /// [`ServerError`] if a setting is invalid, an address cannot be used, a thread cannot be
+    /// started, or the server would have to fork ([`Concurrency::MultiProcess`]), which a process
+    /// with several threads cannot do.
     pub fn spawn(self) -> Result<SpawnedServer, ServerError> {
         SpawnedServer::start(self)
     }
@@ -242,9 +242,9 @@ impl fmt::Debug for FtpServerBuilder {
     }
 }
 
-/// What to listen on, after names have been looked up.
+/// What to listen on, once names are looked up.
 enum ListenTarget {
-    /// The first of these that this machine has.
+    /// The first of these addresses that this machine has.
     AnyOf(Vec<SocketAddr>),
     Socket(InheritedSocket),
 }
@@ -290,7 +290,7 @@ fn open_all(
     wanted.into_iter().map(open).collect()
 }
 
-/// Listens on the first of `addresses` that this machine has, beside `all` of the server.
+/// Listens on the first of `addresses` that this machine has; `all` are the server's addresses.
 fn bind_one(
     addresses: &[SocketAddr],
     all: &[SocketAddr],
@@ -302,7 +302,7 @@ fn bind_one(
         match BoundListener::bind(BindAddress { address, only_v6 }, backlog) {
             Ok(listener) => return Ok(listener),
             Err(source) => {
-                // This machine has the address, but it is in use or not permitted: try no other.
+                // The machine has this address, but it is in use or not permitted: try no other.
                 let is_final = matches!(
                     source.kind(),
                     io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
@@ -317,7 +317,7 @@ fn bind_one(
     Err(refused)
 }
 
-/// The addresses of a host, at least one.
+/// Looks up the addresses of a host; returns at least one.
 fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host.is_empty() {
         return Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into()]);
@@ -337,8 +337,8 @@ fn adopt(inherited: InheritedSocket, backlog: u32) -> io::Result<BoundListener> 
     BoundListener::from_socket(mio::net::TcpListener::from_std(socket), bound_for)
 }
 
-/// Refuses a socket that is not TCP, and says what it is: a service manager may pass any kind, and
-/// the type of the descriptor does not show it.
+/// Refuses a socket that is not TCP, and says what it is: a service manager may pass any kind,
+/// which the type of the descriptor does not show.
 fn check_is_tcp(socket: &TcpListener) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
     let problem = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(ServerError::Socket(error).to_string(), expected);
     }
 
-    /// The address that a server of its own listens on, or why there is none.
+    /// Returns the address of a new server, or why it cannot listen.
     fn listen(address: impl Into<AddressOrSocket>) -> Result<SocketAddr, String> {
         let server = FtpServer::new(address, FtpHandler::new(DummyAuthorizer::new()));
         server
@@ -448,7 +448,7 @@ mod tests {
     #[test]
     fn only_an_address_of_another_machine_is_passed_over() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        // An address for documentation, which no machine has.
+        // An address reserved for documentation, which no machine has.
         let strange = SocketAddr::from(([192, 0, 2, 7], 0));
         let listener = bind_one(&[strange, loopback], &[], 1).unwrap();
         assert_eq!(listener.address().ip(), loopback.ip());

@@ -12,13 +12,13 @@ use crate::processes::{ProcessPerClient, Supervisor};
 pub enum Concurrency {
     /// On event loops, each in a thread of its own (pyftpdlib: `FTPServer`, which has one).
     Async {
-        /// How many loops; 0 for one per usable CPU.
+        /// The number of loops; 0 for one per usable CPU.
         threads: usize,
     },
     /// Each in a thread with a loop of its own (pyftpdlib: `ThreadedFTPServer`).
     MultiThread,
-    /// Each in a process of its own (pyftpdlib: `MultiprocessFTPServer`). The process that makes
-    /// the server must have no thread but one, now and for as long as it serves.
+    /// Each in a process of its own (pyftpdlib: `MultiprocessFTPServer`). The process that creates
+    /// the server must have a single thread for as long as it serves.
     MultiProcess,
 }
 
@@ -29,7 +29,7 @@ impl Default for Concurrency {
 }
 
 impl Concurrency {
-    /// Where a process that serves has its clients.
+    /// Where each process that serves places its clients.
     pub(crate) fn placement(self) -> Arc<dyn Placement> {
         match self {
             Self::Async { threads: 0 } => Arc::new(Loops::new(ftpdlib_sys::usable_cpus())),
@@ -39,7 +39,7 @@ impl Concurrency {
         }
     }
 
-    /// What has other processes serve.
+    /// The supervisor of the other processes that serve, if the model has any.
     pub(crate) fn supervisor(self) -> Option<Arc<dyn Supervisor>> {
         match self {
             Self::Async { .. } | Self::MultiThread => None,

@@ -1,4 +1,4 @@
-//! Why a server cannot be made or run.
+//! The errors of creating and running a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,17 +8,18 @@ use thiserror::Error;
 
 use crate::options::MOST_WORKERS;
 
-/// Why a server cannot be made or run.
+/// Why a server cannot be created or run.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// A setting of the handler cannot be used.
+    /// A setting of the handler is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// No address was given to listen on.
     #[error("no address to listen on")]
     NoAddress,
-    /// The system refuses an address: in use, not this machine's, or a privileged port.
+    /// The system refuses to bind an address: it is in use, it is not this machine's, or its port
+    /// is privileged.
     #[error("cannot listen on {address}: {source}")]
     Bind {
         /// The address.
@@ -26,30 +27,30 @@ pub enum ServerError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A host to listen on has no address that could be found.
+    /// No address was found for a host to listen on.
     #[error("cannot find host {host:?}: {source}")]
     UnknownHost {
-        /// As it was given.
+        /// The host as it was given.
         host: String,
-        /// What the look-up said.
+        /// The error of the look-up.
         source: io::Error,
     },
-    /// A socket was given that does not listen, or not on TCP.
+    /// A given socket does not listen, or is not TCP.
     #[error("cannot use the given socket: {0}")]
     Socket(#[source] io::Error),
-    /// More worker processes were asked for than make sense.
+    /// More worker processes were requested than are possible.
     #[error("{0} worker processes asked for, at most {MOST_WORKERS} are possible")]
     Workers(usize),
-    /// Worker processes were asked for beside a model that makes a process for each client.
+    /// Worker processes were requested for a model with a process for each client.
     #[error("worker processes asked for beside a process for each client")]
     WorkersBesideProcesses,
-    /// Root is to be given up by a process that is not root's.
+    /// The process is to become another user, but is not root's.
     #[error("only root can become another user")]
     NotRoot,
     /// The system does not let a worker process become another user.
     #[error("cannot become another user: {0}")]
     Identity(#[source] io::Error),
-    /// Another server of this process catches signals, which only one can do, or has ended and
+    /// This process catches signals already, for another server, or for one that has ended and
     /// keeps them caught; see [`ServeOptions::handle_exit`](crate::ServeOptions::handle_exit) and
     /// [`ServeOptions::keep_signals`](crate::ServeOptions::keep_signals).
     #[error(
@@ -57,8 +58,8 @@ pub enum ServerError {
          (handle_exit(false))"
     )]
     SignalsCaught,
-    /// The system refuses what the server needs beside its sockets: a loop, threads, processes,
-    /// signals; or the loop failed.
+    /// The loop failed, or the system refuses what the server needs besides its sockets: a loop,
+    /// threads, processes, signals.
     #[error("cannot serve: {0}")]
     Io(#[from] io::Error),
 }

@@ -14,12 +14,11 @@ use crate::accepting::{Listeners, PlannedChange};
 use crate::processes::StopRequest;
 use crate::shared::Shared;
 
-/// Controls a server from any thread: stops it, changes how new clients are served, and gives its
+/// Controls a server from any thread: stops it, changes how it serves new clients, and reports its
 /// addresses.
 ///
-/// A handle does not keep its server, so observers and others that the server calls may have one.
-/// Once the server is gone there is nothing to control: only
-/// [`local_addrs`](Self::local_addrs) still does something.
+/// A handle does not keep its server alive, so observers and other callbacks of the server may hold
+/// one. Once the server is gone, only [`local_addrs`](Self::local_addrs) still has an effect.
 ///
 /// # Examples
 ///
@@ -57,7 +56,7 @@ impl ServerHandle {
         }
     }
 
-    /// `None` once the server is gone.
+    /// Returns the shared state; `None` once the server is gone.
     pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
         self.shared.upgrade()
     }
@@ -66,13 +65,15 @@ impl ServerHandle {
         &self.listeners
     }
 
-    /// Stops accepting clients; those connected are served on. The server ends with the last one.
+    /// Stops accepting clients. Connected clients are still served, and the server ends with the
+    /// last one.
     pub fn close(&self) {
         let Some(shared) = self.shared() else {
             return;
         };
         shared.note_closing();
-        // Either the thread that attaches the server sees `closing`, or this one sees its loop.
+        // Either the thread that attaches the server sees `closing`, or this thread sees the new
+        // loop.
         fence(Ordering::SeqCst);
         self.call_soon(shared, |shared, cx| {
             shared.close(|handler| cx.remove(handler));
@@ -80,7 +81,7 @@ impl ServerHandle {
         });
     }
 
-    /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
+    /// Stops accepting clients, sends idle ones `421`, and lets transfers in progress end.
     pub fn drain(&self) {
         self.close();
         if let Some(shared) = self.shared() {
@@ -91,7 +92,7 @@ impl ServerHandle {
         }
     }
 
-    /// Stops accepting clients and disconnects all, without waiting for that.
+    /// Stops accepting clients and disconnects those connected, without waiting for that.
     pub fn close_all(&self) {
         self.close();
         if let Some(shared) = self.shared() {
@@ -102,13 +103,13 @@ impl ServerHandle {
         }
     }
 
-    /// Serves clients that connect from now on as `handler` says; those that are connected keep
-    /// their settings, but from 5 seconds later on nobody logs in by these: whoever tries to is
-    /// told 421, and has to connect again.
+    /// Serves clients that connect from now on as `handler` says. Connected clients keep their
+    /// settings, but 5 seconds later they can no longer log in with them: a client that tries is
+    /// sent 421 and has to connect again.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
+    /// [`SettingsError`] naming the first invalid setting; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         if let Some(shared) = self.shared() {
             let renewed = new_service(&shared, handler.into())?;
@@ -118,12 +119,12 @@ impl ServerHandle {
     }
 
     /// Does what [`set_handler`](Self::set_handler) and [`set_addresses`](Self::set_addresses) do,
-    /// at once, in the loop's next turn: no client gets the new settings at an address that is
-    /// given up, nor the former ones at a new address.
+    /// both in the same turn of the loop: no client gets the new settings at an address that is
+    /// given up, or the old ones at a new address.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Settings`] with the first setting that cannot be used, or as for
+    /// [`ServerError::Settings`] with the first invalid setting, or as for
     /// [`set_addresses`](Self::set_addresses); nothing changes then.
     pub fn set_handler_and_addresses(
         &self,
@@ -137,7 +138,7 @@ impl ServerHandle {
         let renewed = new_service(&shared, handler.into())?;
         let change = plan(&shared, addresses, backlog)?;
         self.call_soon(shared, move |shared, cx| {
-            // On the loop that accepts, which does nothing in between.
+            // This runs on the loop that accepts, so no client is accepted between the two changes.
             let replaced = shared.replace_service(renewed);
             shared.listeners().apply(&change, shared, cx);
             shared.drop_service(replaced);
@@ -145,10 +146,10 @@ impl ServerHandle {
         Ok(())
     }
 
-    /// Hands an open file, under a number below 128, over to each other process that serves now,
-    /// for [`ServeOptions::on_file`](crate::ServeOptions::on_file): such a process may lack the
-    /// right to open it. Processes that are started later inherit the files of this one. Does
-    /// nothing where this process serves itself.
+    /// Hands an open file, under a number below 128, to each other process that serves now, for
+    /// [`ServeOptions::on_file`](crate::ServeOptions::on_file): such a process may lack the right
+    /// to open it. Processes started later inherit the files of this one. Does nothing if this
+    /// process serves clients itself.
     pub fn hand_over(&self, number: u8, file: File) {
         if let Some(shared) = self.shared()
             && let Some(mailbox) = shared.mailbox()
@@ -158,8 +159,8 @@ impl ServerHandle {
     }
 
     /// Changes the limits on connections; see
-    /// [`FtpServerBuilder::max_cons`](crate::FtpServerBuilder::max_cons). Those over a new limit
-    /// stay.
+    /// [`FtpServerBuilder::max_cons`](crate::FtpServerBuilder::max_cons). Connections beyond a new
+    /// limit stay open.
     pub fn set_limits(&self, max_cons: usize, max_cons_per_ip: usize) {
         if let Some(shared) = self.shared() {
             let service = shared.service();
@@ -167,25 +168,26 @@ impl ServerHandle {
         }
     }
 
-    /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
-    /// clients. Clients that are connected stay. So do sockets that were given to the server. The
-    /// change is made in the loop's next turn, after which [`local_addrs`](Self::local_addrs) shows
-    /// it; of several before that, only the last is made. A server that was closed listens nowhere
-    /// any more, and nothing is bound for it.
+    /// Listens on exactly these `addresses` from now on, with a queue of `backlog` clients for each
+    /// new one. Connected clients stay, and so do sockets that were given to the server. The change
+    /// is made in the loop's next turn, after which [`local_addrs`](Self::local_addrs) shows it; of
+    /// several changes before that turn, only the last is made. Does nothing once the server is
+    /// closed.
     ///
-    /// A listener whose port the system chose is kept for port 0, and for the address that it has.
+    /// A listener whose port the system chose is kept both for port 0 and for its actual address.
     ///
-    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port. A listener
-    /// that accepts these clients already may then be kept, whichever of the two it was bound for.
+    /// `[::]` also accepts IPv4 clients, unless `0.0.0.0` is given with the same port. A listener
+    /// that already accepts these clients may then be kept, whichever of the two it was bound for.
     ///
-    /// Where an address is free only once another one is closed (`0.0.0.0` and one of its own, with
-    /// the same port), it is bound later, on the loop; if that fails, it is logged, and the other
-    /// one is opened again. Where other processes have the listeners, such a change is refused.
+    /// An address that is free only once another one is closed (`0.0.0.0` and a specific address
+    /// with the same port) is bound later, on the loop; if that fails, the server logs it and opens
+    /// the other address again. Such a change is refused if other processes serve, since they hold
+    /// the listeners.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Bind`] with the first address that cannot be had, [`ServerError::NoAddress`]
-    /// without any; nothing changes then.
+    /// [`ServerError::Bind`] with the first address that cannot be bound,
+    /// [`ServerError::NoAddress`] if `addresses` is empty; nothing changes then.
     pub fn set_addresses(&self, addresses: &[SocketAddr], backlog: u32) -> Result<(), ServerError> {
         let Some(shared) = self.shared() else {
             return Ok(());
@@ -197,18 +199,18 @@ impl ServerHandle {
         Ok(())
     }
 
-    /// The addresses listened on, with the ports really bound; once the server is closed, the
-    /// former ones.
+    /// The addresses that the server listens on, with the ports actually bound; once it is closed,
+    /// those it had.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.addresses()
     }
 
-    /// Clients connected now; where worker processes serve, how many of these there are.
+    /// The number of clients connected now; if worker processes serve, the number of workers.
     pub fn clients(&self) -> usize {
         self.shared().map_or(0, |shared| shared.clients())
     }
 
-    /// Has the loop that accepts, or that will, call `callback`.
+    /// Calls `callback` on the loop that accepts, or that will accept.
     fn call_soon(
         &self,
         shared: Arc<Shared>,
@@ -219,18 +221,17 @@ impl ServerHandle {
     }
 }
 
-/// Makes a service for `handler`. Reading its certificates may take a while; no lock is held
-/// meanwhile.
+/// Creates a service for `handler`. Reading its certificates may take a while, so no lock is held.
 fn new_service(shared: &Shared, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
     let renewed = shared.service().renewed(handler)?;
     if shared.supervisor().is_some() {
-        // The processes that serve inherit what is found.
+        // The processes that serve inherit the result.
         renewed.find_masquerade_address();
     }
     Ok(renewed)
 }
 
-/// Binds what has to be bound to listen on `addresses` and no others.
+/// Plans the change to `addresses`, and binds the new ones.
 fn plan(
     shared: &Shared,
     addresses: &[SocketAddr],
@@ -270,7 +271,7 @@ mod tests {
         FtpHandler::new(DummyAuthorizer::new())
     }
 
-    /// A server on 127.0.0.1 that greets with `Old.`, and an address that it could have instead.
+    /// A server on 127.0.0.1 that greets with `Old.`, and an address that it could change to.
     fn server() -> (FtpServer, SocketAddr) {
         let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let port = any.local_addr().unwrap().port();
@@ -289,7 +290,7 @@ mod tests {
         server.serve_forever(options).unwrap();
     }
 
-    /// What the server sends a client first; nothing if the client is not admitted.
+    /// The server's greeting; empty if the client is not admitted.
     fn greeting(server: &mut FtpServer, mut client: TcpStream) -> String {
         client.set_nonblocking(true).unwrap();
         let mut buffer = [0; 100];
@@ -313,7 +314,7 @@ mod tests {
         handle
             .set_handler_and_addresses(renewed, &[new], 1)
             .unwrap();
-        // Neither has changed without the other.
+        // Neither the settings nor the addresses have changed alone.
         assert!(Arc::ptr_eq(&before, &handle.shared().unwrap().service()));
         assert_eq!(server.local_addrs(), [old]);
         let (late, early) = (TcpStream::connect(old), TcpStream::connect(new));
@@ -361,7 +362,7 @@ mod tests {
         leaves.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
-    /// What is done to a server whose observer has a handle: nothing of it is left.
+    /// Checks that nothing is left of a server whose observer has a handle, after `end`.
     #[track_caller]
     fn check_freed(end: impl FnOnce(FtpServer)) {
         let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler()).unwrap();

@@ -1,4 +1,4 @@
-//! From the start line to the stop line.
+//! The time of a server from its start line to its stop line.
 
 use std::io;
 use std::process;
@@ -10,16 +10,16 @@ use ftpdlib_ioloop::{Notifier, contain};
 use crate::shared::Shared;
 use crate::upgrade;
 
-/// Whether a running server goes on, and the log lines of its start and stop.
+/// Whether a running server is to continue, and the log lines of its start and stop.
 pub(crate) struct Lifecycle {
     shared: Arc<Shared>,
     /// Whether the start and the stop are logged.
     is_logged: bool,
-    /// The start was announced.
+    /// Whether the start was announced.
     has_started: AtomicBool,
-    /// Notified once the start was announced.
+    /// Notified once the start is announced.
     waiting: OnceLock<Notifier>,
-    /// A second signal came: do not wait for clients.
+    /// Whether a second signal came: the server does not wait for clients then.
     at_once: AtomicBool,
 }
 
@@ -50,14 +50,14 @@ impl Lifecycle {
         self.has_started.load(Ordering::Acquire)
     }
 
-    /// Has a handler notified once the start was announced. There is one that asks for it.
+    /// Notifies a handler once the start is announced. Only one handler asks for that.
     pub(crate) fn wait_for_start(&self, handler: Notifier) {
-        // It may ask again.
+        // The handler may ask again.
         let _ = self.waiting.set(handler);
     }
 
-    /// Announces the start, once and as soon as clients are accepted: to the log, to the program by
-    /// `on_started`, and to the program that this one takes over from.
+    /// Announces the start, once and as soon as clients are accepted: to the log, to the program
+    /// through `on_started`, and to the server that this one takes over from.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// One line for each listener; clients can connect from here on.
+    /// Logs one line for each listener, on which clients can connect from now on.
     fn log_start(&self) {
         for address in self.shared.listeners().addresses() {
             log::info!(

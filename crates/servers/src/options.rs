@@ -16,7 +16,7 @@ pub(crate) const MOST_WORKERS: usize = 256;
 /// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
 /// pyftpdlib's names.
 ///
-/// If what is called on the loop panics, that is logged, and the server goes on.
+/// If a callback on the loop panics, the server logs that and continues.
 ///
 /// # Examples
 ///
@@ -69,75 +69,79 @@ impl ServeOptions {
     /// The most [worker processes](Self::worker_processes) of a server.
     pub const MOST_WORKER_PROCESSES: usize = MOST_WORKERS;
 
-    /// Sets the longest the loop waits for something to happen in one turn; no limit by default.
+    /// Sets the longest time that one turn of the loop waits for an event; no limit by default.
     ///
-    /// With one, the server keeps to one loop, however many
-    /// [threads](crate::FtpServerBuilder::threads) it may have.
+    /// With a timeout, the server uses a single loop, whatever its number of
+    /// [threads](crate::FtpServerBuilder::threads).
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self
     }
 
-    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default.
+    /// Sets whether the call serves until the server is over; `true` by default. With `false`, it
+    /// makes one turn of a single loop and returns;
     /// [`FtpServer::is_over`](crate::FtpServer::is_over) says when no further turn is needed.
     pub fn blocking(mut self, blocking: bool) -> Self {
         self.blocking = blocking;
         self
     }
 
-    /// With `true`, the default, SIGTERM and SIGINT stop the server, and its start and stop are
-    /// logged; SIGHUP is caught where there is [`on_reload`](Self::on_reload), and SIGUSR2 where
-    /// there is [`upgrade`](Self::upgrade). With `false` signals are left alone. Of several servers
-    /// in a process only one can catch them.
+    /// Sets whether the server catches signals; `true` by default.
     ///
-    /// The first signal lets transfers in progress end within the [grace
-    /// period](Self::shutdown_grace); a second one stops at once. If the loop hangs, and has not
-    /// read the first signal for a quarter of a second, the second one ends the process.
+    /// With `true`, SIGTERM and SIGINT stop the server, and its start and stop are logged; SIGHUP
+    /// is caught if [`on_reload`](Self::on_reload) is set, and SIGUSR2 if
+    /// [`upgrade`](Self::upgrade) is. Only one server of a process can catch signals.
+    ///
+    /// On the first signal, transfers in progress may end within the [grace
+    /// period](Self::shutdown_grace); a second one stops the server at once. If the loop hangs and
+    /// has not read the first signal within a quarter of a second, the second one ends the process.
     pub fn handle_exit(mut self, handle: bool) -> Self {
         self.handle_exit = handle;
         self
     }
 
-    /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a
-    /// process that ends with it, and whose exit code should depend on the server, not on a signal
-    /// that came too late. Only a second signal ends the process, if the process takes long to end.
-    /// With `false`, the default, signals do again what they did before.
+    /// Sets whether signals stay caught after the server has ended; `false` by default.
+    ///
+    /// With `true`, they do nothing then: for a process that ends with its server, and whose exit
+    /// code should depend on the server rather than on a signal that came too late. If the process
+    /// takes long to end, a second signal ends it. With `false`, signals regain their former
+    /// effect.
     pub fn keep_signals(mut self, keep: bool) -> Self {
         self.keep_signals = keep;
         self
     }
 
     /// Sets the number of worker processes that share the listeners, each with a server of its own;
-    /// 0 for one per usable CPU, and at most 256. With 1, the default, this process serves.
+    /// 0 for one per usable CPU, at most 256. With 1, the default, this process serves.
     ///
-    /// This process then only supervises the workers: one that dies is replaced, and the others are
-    /// not affected. It must have a single thread, now and for as long as it serves. Limits hold
-    /// over all workers; rates of a user are limited by each worker for itself. A worker refuses
+    /// With workers, this process only supervises them: it replaces one that dies, which does not
+    /// affect the others. It must have a single thread for as long as it serves. Limits apply to
+    /// all workers together, the rates of a user to each worker separately. A worker refuses
     /// clients of more than 16,384 different addresses at a time, whatever the limits are.
     ///
     /// A server with a process for each client
-    /// ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer)) refuses to start with any other
-    /// number than 1.
+    /// ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer)) refuses to start with any number
+    /// other than 1.
     pub fn worker_processes(mut self, processes: usize) -> Self {
         self.worker_processes = processes;
         self
     }
 
-    /// With `true`, has a worker process serve also where there is only one.
+    /// Sets whether a worker process serves even if there is only one; `false` by default.
     pub fn supervised(mut self, supervised: bool) -> Self {
         self.supervised = supervised;
         self
     }
 
     /// Has clients served by processes that become another user for good before they accept any
-    /// client, even if there is only one process. This process stays root's, and reads no byte from
-    /// a client.
+    /// client, even if there is only one such process. This process remains root's and reads
+    /// nothing from clients.
     pub fn run_as(mut self, identity: Identity) -> Self {
         self.run_as = Some(identity);
         self
     }
 
-    /// On SIGUSR2, starts the program that takes over; see [`Upgrade`]. Needs
+    /// Sets the program that SIGUSR2 starts, and that then takes over; see [`Upgrade`]. Needs
     /// [`handle_exit`](Self::handle_exit).
     pub fn upgrade(mut self, upgrade: Upgrade) -> Self {
         self.upgrade = Some(upgrade);
@@ -150,49 +154,49 @@ impl ServeOptions {
         self
     }
 
-    /// Sets what is called on SIGHUP, on the loop: it must not take long. A signal that comes
-    /// before the server [has started](Self::on_started) is answered then. Needs
-    /// [`handle_exit`](Self::handle_exit). Without it SIGHUP ends the process, as the end of its
-    /// terminal should.
+    /// Sets the callback for SIGHUP. It runs on the loop, so it must not take long. If the signal
+    /// comes before the server [has started](Self::on_started), the callback runs right after the
+    /// start. Needs [`handle_exit`](Self::handle_exit). Without a callback, SIGHUP ends the
+    /// process, as the end of its terminal should.
     pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {
         self.on_reload = Some(Box::new(reload));
         self
     }
 
-    /// Sets what is called in each other process that serves with the files that
-    /// [`ServerHandle::hand_over`](crate::ServerHandle::hand_over) gives it, on its loop: it must
-    /// not take long.
+    /// Sets the callback that receives files from
+    /// [`ServerHandle::hand_over`](crate::ServerHandle::hand_over) in each other process that
+    /// serves. It runs on that process's loop, so it must not take long.
     pub fn on_file(mut self, take: impl Fn(u8, File) + Send + Sync + 'static) -> Self {
         self.on_file = Some(Arc::new(take));
         self
     }
 
-    /// Sets what is called once clients are accepted, by [worker
-    /// processes](Self::worker_processes) where these serve. If the system refuses all of them, or
-    /// those that it does not refuse die before any accepts, the server fails instead; a server
-    /// that takes over fails with the first that is refused or dies.
+    /// Sets the callback for when clients are accepted, by [worker
+    /// processes](Self::worker_processes) if these serve. If none of the workers could be started,
+    /// or those that could die before one accepts, the server fails instead; a server that takes
+    /// over from another fails as soon as one worker cannot be started or dies.
     pub fn on_started(mut self, started: impl FnOnce() + 'static) -> Self {
         self.on_started = Some(Box::new(started));
         self
     }
 
-    /// Sets what is called once when a signal begins to stop the server.
+    /// Sets the callback for when a signal begins to stop the server; it is called once.
     pub fn on_stopping(mut self, stopping: impl FnOnce() + 'static) -> Self {
         self.on_stopping = Some(Box::new(stopping));
         self
     }
 
-    /// Sets what is called every `interval` on the loop that accepts, while it and all others that
-    /// [share its clients](crate::FtpServerBuilder::threads) turn: a loop that hangs is noticed
-    /// because the calls stop. A [worker process](Self::worker_processes) that hangs for two
-    /// intervals, and for 5 seconds, is killed and replaced. A thread or a process that has a
-    /// single client is not watched.
+    /// Sets the callback that runs every `interval` on the loop that accepts, while that loop and
+    /// all others that [share its clients](crate::FtpServerBuilder::threads) turn: if a loop hangs,
+    /// the calls stop. A [worker process](Self::worker_processes) that hangs for two intervals, and
+    /// for at least 5 seconds, is killed and replaced. A thread or process that serves a single
+    /// client is not watched.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
         self.watchdog = Some((interval, Box::new(alive)));
         self
     }
 
-    /// The signals to catch: only those that do something.
+    /// The signals to catch: only those that have an effect.
     pub(crate) fn signals(&self) -> Vec<Signal> {
         if !self.handle_exit {
             return Vec::new();

@@ -8,12 +8,12 @@ thread_local! {
     static SERVER: Cell<Option<ThreadId>> = const { Cell::new(None) };
 }
 
-/// The thread of the [`SpawnedServer`](crate::SpawnedServer) that this thread works for, if any.
+/// The id of the [`SpawnedServer`](crate::SpawnedServer) thread that this thread works for, if any.
 pub(crate) fn server() -> Option<ThreadId> {
     SERVER.get()
 }
 
-/// Has this thread work for the server that has the thread `server`.
+/// Makes this thread work for the server that runs in the thread `server`.
 pub(crate) fn work_for(server: Option<ThreadId>) {
     SERVER.set(server);
 }

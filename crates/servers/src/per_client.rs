@@ -10,14 +10,13 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// An [`FtpServer`] that serves each client in a thread with a loop of its own (pyftpdlib:
 /// `ThreadedFTPServer`).
 ///
-/// A slow observer or greeting, even an inline one, keeps only its own client waiting. A client
-/// costs a thread and two more descriptors. There are 4,096 threads at most, whatever the limits
-/// are; clients beyond that are refused.
+/// A slow observer or greeting, even an inline one, delays only its own client. A client costs a
+/// thread and two more descriptors. There are at most 4,096 threads, whatever the limits are;
+/// clients beyond that are refused.
 ///
-/// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`], whose
-/// [backlog](FtpServerBuilder::backlog) is the usual one unless set. To have it accept on a loop of
-/// the caller's, `FtpServer::from(server)` is what can be [attached](FtpServer::attach).
+/// To set other limits, use [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`],
+/// whose [backlog](FtpServerBuilder::backlog) is the usual one unless set. To accept clients on the
+/// caller's loop, [attach](FtpServer::attach) `FtpServer::from(server)`.
 ///
 /// # Examples
 ///
@@ -38,7 +37,7 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 #[derive(Debug)]
 pub struct ThreadedFtpServer(FtpServer);
 
-/// An [`FtpServer`] that forks for each client (pyftpdlib: `MultiprocessFTPServer`).
+/// An [`FtpServer`] that forks a process for each client (pyftpdlib: `MultiprocessFTPServer`).
 ///
 /// A failure in one of the processes affects its own client only. What an authorizer or an observer
 /// changes in memory, it changes in that process only. The process that makes the server must have
@@ -51,9 +50,8 @@ pub struct ThreadedFtpServer(FtpServer);
 /// which it neither calls nor drops. Whatever else the program has open, on another loop for
 /// instance, stays open in it until it ends.
 ///
-/// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`], whose
-/// [backlog](FtpServerBuilder::backlog) is the usual one unless set.
+/// To set other limits, use [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`],
+/// whose [backlog](FtpServerBuilder::backlog) is the usual one unless set.
 ///
 /// # Examples
 ///
@@ -78,12 +76,12 @@ pub struct MultiprocessFtpServer(FtpServer);
 macro_rules! serve_each_client {
     ($server:ident, $model:expr) => {
         impl $server {
-            /// Listens on `address` for clients served as `handler` says, with the default limits
-            /// and a backlog of 5, as in pyftpdlib.
+            /// Creates a server that listens on `address` and serves clients as `handler` says,
+            /// with the default limits and a backlog of 5, as in pyftpdlib.
             ///
             /// # Errors
             ///
-            /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
+            /// [`ServerError`] if a setting is invalid or the address cannot be used.
             pub fn new(
                 address: impl Into<AddressOrSocket>,
                 handler: impl Into<FtpHandler>,

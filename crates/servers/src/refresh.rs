@@ -1,4 +1,4 @@
-//! What a server looks up again from time to time: names and certificates.
+//! Periodic refresh of a server's names and certificates.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 
 use crate::shared::Shared;
 
-/// Refreshes something of a server, and returns when to do it again.
+/// Refreshes one thing of a server, and returns when to do it again.
 type RefreshFn = fn(&Shared) -> Option<Duration>;
 
 /// What is refreshed in a process that serves clients.
@@ -17,9 +17,9 @@ const SERVING: &[RefreshFn] = &[
     |shared| shared.service().refresh_certificates(),
 ];
 
-/// What is refreshed in the parent of processes that serve. It reads the keys, which they may have
-/// given up the right to read. They look up names, since the parent has no thread for that, and
-/// share the result with all processes.
+/// What is refreshed in the parent of processes that serve. The parent reads the private keys,
+/// since its children may have given up the right to. The children look up names, since the parent
+/// has no thread for that, and share the result with all processes.
 const PARENT: &[RefreshFn] = &[|shared| {
     let (changed, interval) = shared.service().refresh_certificates_here()?;
     if changed && let Some(mailbox) = shared.mailbox() {
@@ -28,7 +28,7 @@ const PARENT: &[RefreshFn] = &[|shared| {
     Some(interval)
 }];
 
-/// Refreshes what a server looks up, as long as it listens.
+/// Refreshes names and certificates until the server stops listening.
 pub(crate) struct Refresh {
     shared: Arc<Shared>,
     lookups: Vec<Lookup>,
@@ -92,7 +92,7 @@ impl Handler for Refresh {
         Ok(Flow::Continue)
     }
 
-    /// The service was replaced, or the server does not listen any more.
+    /// Called when the service is replaced, and when the server stops listening.
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         if !self.shared.listeners().are_open() {
             return Ok(Flow::Close);

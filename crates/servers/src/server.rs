@@ -21,14 +21,14 @@ use crate::shared::Shared;
 use crate::signals::{self, SignalWatcher};
 use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, upgrade};
 
-/// How long a server that is dropped waits until its clients have been disconnected, and as long
-/// again for what has served them.
+/// How long a dropped server waits for its clients to be disconnected, and then again for the
+/// threads that served them.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same after a second signal: long enough for a turn of every loop.
+/// How long the loop keeps turning after a second signal: long enough for a turn of every loop.
 const LAST_TURNS: Duration = Duration::from_millis(100);
 
-/// How long jobs are waited for after a second signal.
+/// How long the server waits for jobs after a second signal.
 const LAST_JOBS: Duration = Duration::from_secs(1);
 
 /// An FTP server (pyftpdlib: `FTPServer`), on one event loop unless
@@ -54,28 +54,28 @@ const LAST_JOBS: Duration = Duration::from_secs(1);
 /// ```
 pub struct FtpServer {
     shared: Arc<Shared>,
-    /// Not yet given to the loop.
+    /// The listeners that are not yet given to the loop.
     listeners: Vec<BoundListener>,
     io_loop: Option<IoLoop>,
     lifecycle: Option<Arc<Lifecycle>>,
     pool: Pool,
-    /// Caught until the server has ended: before that, a signal must not kill the process, which
-    /// would leave its children behind.
+    /// Held until the server has ended: a signal before that must not kill the process and leave
+    /// its children behind.
     signals: Option<Arc<Signals>>,
     keep_signals: bool,
     /// Called once clients are accepted.
     on_started: Option<Box<dyn FnOnce()>>,
-    /// The server has ended.
+    /// Whether the server has ended.
     over: bool,
 }
 
 impl FtpServer {
-    /// Listens on `address` for clients served as `handler` says, with the default limits; for
-    /// others see [`FtpServerBuilder`].
+    /// Creates a server that listens on `address` and serves clients as `handler` says, with the
+    /// default limits; to set others, use [`FtpServerBuilder`].
     ///
     /// # Errors
     ///
-    /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
+    /// [`ServerError`] if a setting is invalid or the address cannot be used.
     pub fn new(
         address: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
@@ -107,20 +107,20 @@ impl FtpServer {
     /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
     /// [`close`](Self::close) was called and the last client has left.
     ///
-    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and returns the
-    /// time until the next timer, if there is one; [`is_over`](Self::is_over) says whether the
-    /// server was stopped. The options of the first call that starts the server hold, except for
-    /// the two that are about a turn.
+    /// With [`blocking`](ServeOptions::blocking) off, it makes one turn of the loop and returns the
+    /// time until the next timer, if any; [`is_over`](Self::is_over) says whether the server was
+    /// stopped. The options of the call that starts the server stay in force, except for the two
+    /// that concern a single turn.
     ///
-    /// A server that is over is not started again: then this does nothing.
+    /// Does nothing if the server is over: a server does not start twice.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when the loop fails, or the options cannot be met: processes where this one
-    /// has threads, or signals that it catches already; or when the processes that serve were
-    /// refused by the system, or died before any accepted; see
-    /// [`on_started`](ServeOptions::on_started). The call may be repeated, unless the server
-    /// [is over](Self::is_over), as it is if it had begun to accept clients.
+    /// [`ServerError`] if the loop fails, if an option cannot be met (other processes are to serve,
+    /// but this one has several threads; its signals are caught already), or if the processes that
+    /// serve could not be started or died before any of them accepted clients; see
+    /// [`on_started`](ServeOptions::on_started). The call may be repeated unless the server [is
+    /// over](Self::is_over), which it is if it had begun to accept clients.
     pub fn serve_forever(
         &mut self,
         options: ServeOptions,
@@ -146,7 +146,7 @@ impl FtpServer {
                 return Ok(next);
             }
         }
-        // Also after a second signal, clients are to be sent the reason, and their ends logged.
+        // The server sends clients the reason and logs their ends, even after a second signal.
         turn_until_over(io_loop, &self.shared, LAST_TURNS)?;
         lifecycle.log_stop();
         self.finish();
@@ -158,19 +158,19 @@ impl FtpServer {
     /// unless each has a thread or a process. What such a process has of the other handlers on the
     /// loop, [`MultiprocessFtpServer`](crate::MultiprocessFtpServer) tells.
     ///
-    /// A handle that the server gave before works with this loop from now on. If it was used to
-    /// close the server, no client is admitted; a change of addresses made through it before is
-    /// lost.
+    /// Handles that the server gave out before control it on this loop from now on. If one of them
+    /// has closed the server, no client is admitted; a change of addresses that one of them
+    /// requested earlier is lost.
     ///
-    /// The loop is not empty before the server is over and its jobs are done, for which it waits
-    /// for 5 seconds: once [`IoLoop::run`] has returned by itself, observers have been told of the
-    /// last transfers. If it is stopped or dropped before that, they may not be. A server that is
-    /// over is not started again: it puts nothing on the loop.
+    /// The loop does not become empty until the server is over and its jobs are done, or 5 seconds
+    /// have passed since the last client left: once [`IoLoop::run`] has returned by itself,
+    /// observers have been told of the last transfers. If the loop is stopped or dropped before
+    /// that, they may not have been. A server that is over adds nothing to the loop.
     ///
     /// # Errors
     ///
-    /// The system refuses a listener, or the process for each client; `InvalidInput` if
-    /// [`serve_forever`](Self::serve_forever) has begun to start the server, and it is not over.
+    /// The system refuses a listener or the process for each client; `InvalidInput` if
+    /// [`serve_forever`](Self::serve_forever) has begun to start the server and it is not over.
     /// Nothing is left on the loop then.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         if self.over {
@@ -180,8 +180,8 @@ impl FtpServer {
             let problem = "a server that has a loop already cannot be attached to another";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        // Dropped with a loop of its own, the server would disconnect the sessions on the other
-        // one.
+        // If the server were dropped with its own loop, it would disconnect the sessions on the
+        // other one.
         self.io_loop = None;
         let supervisor = self.shared.supervisor();
         let parent = supervisor.map(|supervisor| {
@@ -199,7 +199,8 @@ impl FtpServer {
         }
         let listeners = std::mem::take(&mut self.listeners);
         if let Err(error) = accept_on(&self.shared, listeners, io_loop) {
-            // What is on the loop already would go on, and the caller has no handle to end it.
+            // The handlers added so far would stay on the loop, and the caller has no handle to end
+            // them.
             io_loop.remove(attachment);
             return Err(error);
         }
@@ -210,30 +211,30 @@ impl FtpServer {
         Ok(handle)
     }
 
-    /// Makes a handle that controls this server from any thread.
+    /// Returns a handle that controls this server from any thread.
     ///
     /// # Errors
     ///
-    /// The loop cannot be made.
+    /// The loop cannot be created.
     pub fn handle(&mut self) -> io::Result<ServerHandle> {
         let shared = Arc::clone(&self.shared);
         Ok(ServerHandle::new(&shared, self.io_loop()?.handle()))
     }
 
-    /// Stops accepting clients; those connected are served on, and
-    /// [`serve_forever`](Self::serve_forever) returns with the last one.
+    /// Stops accepting clients. Connected clients are still served, and
+    /// [`serve_forever`](Self::serve_forever) returns when the last one has left.
     ///
     /// # Errors
     ///
-    /// The loop cannot be made.
+    /// The loop cannot be created.
     pub fn close(&mut self) -> io::Result<()> {
         self.listeners.clear();
         self.handle()?.close();
         Ok(())
     }
 
-    /// Disconnects all clients and waits until that is done, for 5 seconds at most, and as long
-    /// again for threads that hang.
+    /// Disconnects all clients and waits for that for at most 5 seconds, then as long again for
+    /// threads that hang.
     ///
     /// # Errors
     ///
@@ -250,8 +251,8 @@ impl FtpServer {
         Ok(())
     }
 
-    /// Whether the server was stopped and everything that serves clients has ended. Until then, a
-    /// caller that makes single turns has to go on.
+    /// Whether the server was stopped and everything that serves clients has ended. A caller that
+    /// makes single turns has to continue until then.
     ///
     /// # Examples
     ///
@@ -274,12 +275,12 @@ impl FtpServer {
         self.over
     }
 
-    /// The addresses listened on, with the ports really bound.
+    /// The addresses that the server listens on, with the ports actually bound.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.listeners().addresses()
     }
 
-    /// Gives the listeners to the loop and catches signals, the first time.
+    /// Gives the listeners to the loop and catches signals, on the first call.
     fn start(&mut self, options: ServeOptions) -> Result<(), ServerError> {
         if self.lifecycle.is_some() {
             return Ok(());
@@ -288,15 +289,15 @@ impl FtpServer {
         let supervisor = processes::supervisor(&shared, &options)?;
         upgrade::find_predecessor();
         if supervisor.is_some() {
-            // The processes that serve inherit what is found. May take long: before signals are
-            // caught, so that one can end it.
+            // The processes that serve inherit the result. This may take long, so it comes before
+            // signals are caught: until then, a signal ends the process.
             shared.service().find_masquerade_address();
         }
         let signals = signals::catch(&options.signals())?;
         let pool = self.pool.clone();
         let parent = supervisor.as_ref().map(|it| (it, (&options).into()));
         prepare_loop(&shared, parent, &pool, self.io_loop()?)?;
-        // From here on these options hold, and no others.
+        // From here on, these options stay in force.
         self.signals = signals;
         self.keep_signals = options.keep_signals;
         if let Some(supervisor) = supervisor {
@@ -304,7 +305,7 @@ impl FtpServer {
         }
         let started = self.start_accepting(options);
         if started.is_err() {
-            // Listeners may have been closed by the failure, so the server cannot go on.
+            // The failure may have closed listeners, so the server cannot continue.
             let _ = self.close_all();
         }
         Ok(started?)
@@ -336,21 +337,20 @@ impl FtpServer {
             let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
             io_loop.add(Box::new(watcher))?;
         }
-        // After the signals are caught: a reader of the start line may send one.
+        // Signals must be caught by now: a program that reads the start line may send one.
         self.lifecycle
             .insert(lifecycle)
             .announce_start(&mut self.on_started)
     }
 
-    /// Ends what serves clients: the loop that accepts, then the other loops, then the pool they
-    /// give jobs to.
+    /// Ends the loop that accepts, then the other loops, then the thread pool that runs their jobs.
     fn finish(&mut self) {
         self.over = true;
         self.io_loop = None;
         let lifecycle = self.lifecycle.take();
         let until = Instant::now() + CLOSE_TIMEOUT;
         self.shared.placement().finish(CLOSE_TIMEOUT);
-        // Observers are told of the last transfers there.
+        // The pool's threads tell observers of the last transfers.
         let most = match lifecycle.is_some_and(|it| it.is_at_once()) {
             true => LAST_JOBS,
             false => until.saturating_duration_since(Instant::now()),
@@ -361,7 +361,7 @@ impl FtpServer {
         if let Some(signals) = self.signals.take()
             && self.keep_signals
         {
-            // They stay caught, and are not read any more.
+            // The signals stay caught, but are no longer read.
             std::mem::forget(signals);
         }
     }
@@ -396,7 +396,7 @@ impl Drop for FtpServer {
     }
 }
 
-/// Logs that jobs are not waited for any longer.
+/// Logs that the server no longer waits for jobs.
 pub(crate) fn warn_of_lost_events() {
     log::warn!(
         "threads are left behind that have not ended: observers, such as transfer logs, may miss \
@@ -404,7 +404,7 @@ pub(crate) fn warn_of_lost_events() {
     );
 }
 
-/// Makes turns until the last client has left, but for at most `most`.
+/// Turns the loop until the last client has left, or `most` has passed.
 fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io::Result<()> {
     let until = Instant::now() + most;
     while !shared.is_over() {
@@ -468,7 +468,7 @@ mod tests {
             .listen((Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Whether a listener takes connections.
+    /// Whether a listener accepts connections on `address`.
     fn listens(address: SocketAddr) -> bool {
         TcpStream::connect(address).is_ok()
     }
@@ -507,11 +507,11 @@ mod tests {
         assert!(is_over(&handle));
     }
 
-    /// A supervisor whose second listener cannot be put on the loop.
+    /// A supervisor whose second listener cannot be added to the loop.
     #[derive(Default)]
     struct OneListener {
         mailbox: Arc<ParentMailbox>,
-        /// Whether the first one is lent, or accepts on the loop.
+        /// Whether the first listener is lent to children, or accepts on the loop.
         lends: bool,
         has_first: AtomicBool,
     }
@@ -545,7 +545,7 @@ mod tests {
         }
     }
 
-    /// A handler that starts like this.
+    /// A handler whose start has this result.
     struct Starting(Result<(), io::ErrorKind>);
 
     impl Handler for Starting {

@@ -13,26 +13,26 @@ use crate::accepting::Listeners;
 use crate::placement::Placement;
 use crate::processes::{ParentMailbox, Supervisor};
 
-/// What the parts of a server share. Its handles do not keep it.
+/// What the parts of a server share. Handles do not keep it alive.
 pub(crate) struct Shared {
-    /// How the next client is served.
+    /// Serves the next client.
     service: Mutex<Arc<Service>>,
-    /// The handles have them, too, also when the server is gone.
+    /// Handles hold the listeners too, even when the server is gone.
     listeners: Arc<Listeners>,
     /// Notifies the handler that looks up names and certificates again.
     refresh: OnceLock<Notifier>,
-    /// The only connection of this server, as long as its PROXY header has not been read.
+    /// The only connection of this server, until its PROXY header is read.
     proxy_handshake: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
-    /// Has other processes serve, each with the `placement`.
+    /// Supervises the other processes that serve, each with the `placement`.
     supervisor: OnceLock<Arc<dyn Supervisor>>,
-    /// The loop that accepts, once there is one. It waits for the last client to leave.
+    /// The loop that accepts, once there is one. It runs until the last client has left.
     accepting: OnceLock<LoopHandle>,
-    /// Notifies the handler that waits for the server's end on the loop of a program.
+    /// Notifies the handler that keeps a program's own loop busy until the server is over.
     attachment: OnceLock<Notifier>,
-    /// A handle was used to close the server.
+    /// Whether a handle was used to close the server.
     closing: AtomicBool,
-    /// Clients that were admitted and have not left, wherever they are served.
+    /// The clients that were admitted and have not left, wherever they are served.
     clients: AtomicUsize,
 }
 
@@ -60,17 +60,17 @@ impl Shared {
         &self.placement
     }
 
-    /// What has other processes serve; `None` if this one does.
+    /// The supervisor of the other processes that serve; `None` if this process serves.
     pub(crate) fn supervisor(&self) -> Option<&Arc<dyn Supervisor>> {
         self.supervisor.get()
     }
 
     pub(crate) fn set_supervisor(&self, supervisor: Arc<dyn Supervisor>) {
-        // A server is started once. It may have this one since it was built.
+        // A server is started once, but may have had this supervisor since it was built.
         let _ = self.supervisor.set(supervisor);
     }
 
-    /// Where to send requests for the processes that serve; `None` if this one does.
+    /// Takes requests for the processes that serve; `None` if this process serves.
     pub(crate) fn mailbox(&self) -> Option<&Arc<ParentMailbox>> {
         self.supervisor().map(|supervisor| supervisor.mailbox())
     }
@@ -92,9 +92,9 @@ impl Shared {
         self.wake_refresh();
     }
 
-    /// Has a connection that is no client yet closed together with the listeners.
+    /// Closes this connection, which is not a client yet, together with the listeners.
     pub(crate) fn set_proxy_handshake(&self, handler: HandlerId) {
-        // A server is made for one such connection, at most.
+        // A server is created for at most one such connection.
         let _ = self.proxy_handshake.set(handler);
     }
 
@@ -122,7 +122,8 @@ impl Shared {
         self.closing.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a handle was used to close the server, also before there was a loop that accepts.
+    /// Whether a handle was used to close the server, possibly before there was a loop that
+    /// accepts.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
@@ -140,7 +141,7 @@ impl Shared {
         }
     }
 
-    /// Has the accepting loop look whether the server is over.
+    /// Has the accepting loop check whether the server is over.
     pub(crate) fn wake_accepting(&self) {
         if let Some(attachment) = self.attachment.get() {
             attachment.notify();
@@ -157,9 +158,9 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has `new` serve clients that connect from now on, and nobody log in, soon, who has
-    /// connected before. Returns the service it replaces, to be dropped without a lock: it holds
-    /// types of the program, whose destructors may use a handle.
+    /// Has `new` serve clients that connect from now on; clients that connected earlier soon cannot
+    /// log in any more. Returns the replaced service, which must be dropped without a lock held: it
+    /// holds types of the program, whose destructors may use a handle.
     pub(crate) fn replace_service(&self, new: Arc<Service>) -> Arc<Service> {
         let mut current = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         new.take_over(&current);
@@ -167,14 +168,15 @@ impl Shared {
         drop(current);
         self.wake_refresh();
         match self.mailbox() {
-            // Whoever has the children knows when they serve nobody else as before.
+            // The owner of the children knows when the last one that uses an earlier service
+            // retires.
             Some(mailbox) => mailbox.notify_service_replaced(),
             None => new.outdate_others(Reach::ThisProcess),
         }
         replaced
     }
 
-    /// Has nobody log in, soon, who has connected to this server: another one has taken over.
+    /// Soon stops the clients of this server from logging in: another server has taken over.
     pub(crate) fn end_logins(&self) {
         self.service().outdate(match self.supervisor() {
             Some(_) => Reach::AllProcesses,
@@ -182,19 +184,19 @@ impl Shared {
         });
     }
 
-    /// Drops a service that was replaced, on a thread if this process may have any: a log that is
-    /// closed with it may take as long as its disk does.
+    /// Drops a replaced service, on a thread if this process may have any: dropping it may close a
+    /// log, which may take as long as the disk does.
     pub(crate) fn drop_service(&self, replaced: Arc<Service>) {
         if self.supervisor().is_none() {
-            // Without a thread it is dropped here.
+            // If the thread cannot be started, the service is dropped here.
             let _ = thread::Builder::new()
                 .name("retired".into())
                 .spawn(move || drop(replaced));
         }
     }
 
-    /// In a child process: drops its copies of the parent's listeners, and of what the parent has
-    /// for its children.
+    /// In a child process: drops its copies of the parent's listeners and of the requests to the
+    /// parent.
     pub(crate) fn leave_to_parent(&self) {
         self.listeners.leave_to_parent();
         if let Some(mailbox) = self.mailbox() {
@@ -206,13 +208,13 @@ impl Shared {
         &self.listeners
     }
 
-    /// Whether the server has ended: no listener, no client.
+    /// Whether the server has ended: it has no listener and no client.
     pub(crate) fn is_over(&self) -> bool {
         !self.listeners.are_open() && self.clients() == 0
     }
 
-    /// Has what is looked up again take in that the service was replaced, or that the server does
-    /// not listen any more.
+    /// Tells the refresh handler that the service was replaced, or that the server no longer
+    /// listens.
     fn wake_refresh(&self) {
         if let Some(refresh) = self.refresh.get() {
             refresh.notify();

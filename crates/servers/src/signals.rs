@@ -1,4 +1,4 @@
-//! Signals on the loop: SIGTERM and SIGINT, and SIGHUP and SIGUSR2 where they are used.
+//! Signals on the loop: SIGTERM and SIGINT, and SIGHUP and SIGUSR2 if they are used.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -17,7 +17,7 @@ use crate::lifecycle::Lifecycle;
 use crate::upgrade::UpgradeLauncher;
 use crate::{ServeOptions, ServerError, ServerHandle};
 
-/// Stops the server on the first SIGTERM or SIGINT, at once on the second.
+/// Stops the server on the first SIGTERM or SIGINT, and at once on the second.
 pub(crate) struct SignalWatcher {
     signals: Registration<SignalSource>,
     server: ServerHandle,
@@ -74,12 +74,12 @@ impl SignalWatcher {
     fn upgrade(&mut self, cx: &mut Context<'_>) {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
-            // Nobody could tell who would have taken over.
+            // Otherwise it would be unclear which process has taken over.
             _ if !self.lifecycle.has_started() => {
                 log::info!("SIGUSR2: too early, the server is starting");
             }
             Some(launcher) => launcher.start(&self.server, cx),
-            // SIGUSR2 is not caught then.
+            // SIGUSR2 is not caught without an upgrade.
             None => {}
         }
     }
@@ -96,7 +96,8 @@ impl Handler for SignalWatcher {
         };
         match cx.try_io(signals, Direction::Read, SignalSource::next) {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
-            // Until then the start may fail, and has workers of its own to begin with.
+            // A reload waits for the start, which may still fail, and which begins with workers of
+            // its own.
             Ok(Signal::HangUp) if !self.stopping && !self.lifecycle.has_started() => {
                 self.lifecycle.wait_for_start(cx.notifier());
             }
@@ -108,7 +109,7 @@ impl Handler for SignalWatcher {
         Ok(Flow::Continue)
     }
 
-    /// The start was announced, for which a reload was put off.
+    /// Runs the reload that was put off until the start was announced.
     fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
         self.reload();
         Ok(Flow::Continue)
@@ -126,7 +127,7 @@ impl Handler for SignalWatcher {
     }
 }
 
-/// The signals as a source of the loop.
+/// The signals as an event source of the loop.
 pub(crate) struct SignalSource(Arc<Signals>);
 
 impl SignalSource {
@@ -134,7 +135,7 @@ impl SignalSource {
         Self(signals)
     }
 
-    /// The next signal; `WouldBlock` when there is none.
+    /// Returns the next signal; `WouldBlock` if there is none.
     pub(crate) fn next(&self) -> io::Result<Signal> {
         self.0
             .next()?
@@ -166,7 +167,7 @@ impl Source for SignalSource {
     }
 }
 
-/// Catches these signals, if there are any.
+/// Catches these signals, if any.
 pub(crate) fn catch(caught: &[Signal]) -> Result<Option<Arc<Signals>>, ServerError> {
     if caught.is_empty() {
         return Ok(None);
@@ -200,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// A process has one `Signals` at a time.
+    /// Serializes the tests: a process has one `Signals` at a time.
     fn alone() -> MutexGuard<'static, ()> {
         static CATCHING: Mutex<()> = Mutex::new(());
         CATCHING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -211,7 +212,7 @@ mod tests {
             .listen((Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Has clients accepted as soon as the test says so.
+    /// Reports that clients are accepted as soon as the test says so.
     #[derive(Default)]
     struct Slow {
         accepts: AtomicBool,
@@ -316,7 +317,7 @@ mod tests {
         let _catching = alone();
         let mut server = builder().build().unwrap();
         let address = server.local_addrs()[0];
-        // As a server that has ended, and keeps its signals, has left them.
+        // The state that an ended server which keeps its signals leaves behind.
         let caught = Signals::new(&[]).unwrap();
         let turn = || {
             ServeOptions::default()

@@ -1,4 +1,4 @@
-//! A server in a thread of its own.
+//! A server that runs in a thread of its own.
 
 use std::fmt;
 use std::io;
@@ -9,11 +9,12 @@ use std::thread::{self, JoinHandle};
 use crate::own_threads;
 use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 
-/// A server that runs beside its owner, and ends with this value: dropping it disconnects all
-/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread). Dropped
-/// on a thread of the server, by an observer or a custom command for example, it waits for nothing.
+/// A server that runs in the background and ends with this value: dropping it disconnects all
+/// clients and waits for the server's end (pyftpdlib: a `with` block around a server in a thread).
+/// If it is dropped on one of the server's own threads, for example by an observer or a custom
+/// command, it does not wait.
 ///
-/// Made by [`FtpServerBuilder::spawn`]; used like the [`ServerHandle`] that it holds.
+/// Created by [`FtpServerBuilder::spawn`]; dereferences to the [`ServerHandle`] that it holds.
 ///
 /// # Examples
 ///
@@ -33,14 +34,14 @@ use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 #[must_use = "dropping it ends the server"]
 pub struct SpawnedServer {
     handle: ServerHandle,
-    /// `None` once it was joined.
+    /// `None` once the thread is joined.
     thread: Option<JoinHandle<Result<(), ServerError>>>,
 }
 
 impl SpawnedServer {
     pub(crate) fn start(builder: FtpServerBuilder) -> Result<Self, ServerError> {
         let (tell, told) = mpsc::sync_channel(1);
-        // The loop of a server belongs to the thread that made it.
+        // The loop of a server belongs to the thread that created it.
         let thread = thread::Builder::new()
             .name("ftp server".into())
             .spawn(move || {
@@ -48,7 +49,8 @@ impl SpawnedServer {
                 let mut server = builder.build()?;
                 let handle = server.handle()?;
                 let options = ServeOptions::default().handle_exit(false);
-                // Before that, the server may fail. The receiver waits for it.
+                // Reported only now, because the server may fail before. The receiver is still
+                // waiting.
                 let options = options.on_started(move || drop(tell.send(handle)));
                 server.serve_forever(options).map(drop)
             })?;
@@ -61,13 +63,13 @@ impl SpawnedServer {
         }
     }
 
-    /// Waits until the server has ended by itself, or through its handle.
+    /// Waits until the server has ended, by itself or through its handle.
     ///
     /// # Errors
     ///
-    /// What ended it. On a thread of the server, as observers and custom commands run on, an error
-    /// at once: it cannot wait for itself. As when it is dropped there, all clients are
-    /// disconnected.
+    /// The error that ended the server. On one of the server's own threads, where observers and
+    /// custom commands run, `join` fails at once, since the server would wait for itself; as when
+    /// the value is dropped there, all clients are disconnected.
     pub fn join(mut self) -> Result<(), ServerError> {
         if self.is_own_thread() {
             return Err(io::Error::other("a server cannot wait on a thread of its own").into());
@@ -75,7 +77,7 @@ impl SpawnedServer {
         self.thread.take().map_or(Ok(()), end)
     }
 
-    /// Whether the thread that calls works for the server, which waits for it to end.
+    /// Whether the calling thread works for this server, which waits for it to end.
     fn is_own_thread(&self) -> bool {
         let thread = self.thread.as_ref().map(|thread| thread.thread().id());
         thread.is_some() && thread == own_threads::server()
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_server_that_had_failed_to_start_was_spawned() {
-        // A process that has threads is not forked.
+        // A process with several threads is not forked.
         let error = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
             .listen((Ipv4Addr::LOCALHOST, 0))
             .concurrency(Concurrency::MultiProcess)
@@ -144,7 +146,7 @@ mod tests {
         assert!(error.to_string().contains("thread"), "{error}");
     }
 
-    /// Where the server is ended, once a client has connected.
+    /// Where the test ends the server, once a client has connected.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Place {
         InlineObserver,
@@ -161,7 +163,7 @@ mod tests {
     }
 
     impl<F: Fn(SpawnedServer)> Ending<F> {
-        /// Tells whether the server is still there afterwards: it waits for what ends it.
+        /// Reports whether the server still exists after `end`: it waits for this thread.
         fn end(&self) {
             let server = self.server.lock().unwrap().recv().unwrap();
             let handle = server.handle.clone();
@@ -215,7 +217,7 @@ mod tests {
         client.write_all(b"SITE END\r\n").unwrap();
         let waits = told.recv_timeout(Duration::from_secs(20));
         assert_eq!(waits, Ok(true), "{place:?} {concurrency:?}");
-        // The client is disconnected nevertheless; by a reset if its line was not read.
+        // The client is disconnected anyway, by a reset if its line was not read.
         let _ = io::copy(&mut client, &mut io::sink());
     }
 

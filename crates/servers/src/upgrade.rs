@@ -1,4 +1,4 @@
-//! Upgrade: another program takes over the listeners, and no client is refused.
+//! Upgrade: another program takes over the listeners without refusing a client.
 
 use std::cell::Cell;
 use std::env;
@@ -24,11 +24,11 @@ use crate::process::is_root;
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
-/// It is given the listening sockets by `LISTEN_FDS`
+/// The program receives the listening sockets through `LISTEN_FDS`
 /// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process.
-/// Once its server is started, this one accepts no more clients, lets nobody else log in, serves
-/// those it has until they leave, and ends with the last. If the program ends before that, nothing
-/// changes; if this server is stopped before that, the program is killed.
+/// Once its server has started, this server accepts no more clients and no more logins, serves its
+/// clients until they leave, and ends with the last one. If the program ends before its server has
+/// started, nothing changes; if this server is stopped before then, the program is killed.
 ///
 /// # Examples
 ///
@@ -46,11 +46,12 @@ pub struct Upgrade {
     on_upgraded: Option<Box<dyn FnOnce(u32)>>,
 }
 
-/// A variable for the program, and what returns its value.
+/// The name of an environment variable for the program, and the function that returns its value.
 type Variable = (OsString, Box<dyn Fn() -> OsString>);
 
 impl Upgrade {
-    /// Starts `program` with `arguments`, of which the first is its own name.
+    /// Creates an upgrade to `program`, started with `arguments`, the first of which is its own
+    /// name.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -63,12 +64,13 @@ impl Upgrade {
         }
     }
 
-    /// Starts the program that is then at the path that this one was started from, with the same
-    /// arguments. To be called before that file is replaced.
+    /// Creates an upgrade to the program that is then at the path that this one was started from,
+    /// with the same arguments. Call this before that file is replaced.
     ///
     /// If this program was started by its absolute path, links in the path are followed again at
-    /// the upgrade, so a link that leads to another version by then is enough. If root has started
-    /// it, all of that path has to belong to root and be writable for root only.
+    /// the upgrade, so it is enough to point a link to another version by then. If root has started
+    /// it, everything on that path has to belong to root and be writable by root only; otherwise
+    /// the links are not followed again.
     ///
     /// # Errors
     ///
@@ -79,8 +81,8 @@ impl Upgrade {
         Ok(Self::new(unresolved(name, real), env::args_os()))
     }
 
-    /// Gives the program a variable in its environment, with the value that `value` returns when
-    /// the program is started.
+    /// Sets a variable in the program's environment, to the value that `value` returns when the
+    /// program is started.
     pub fn variable<T: Into<OsString>>(
         mut self,
         name: impl Into<OsString>,
@@ -91,7 +93,7 @@ impl Upgrade {
         self
     }
 
-    /// Sets what is called with the number of the process that has taken over.
+    /// Sets the callback for when a program has taken over; it receives the process id.
     pub fn on_upgraded(mut self, upgraded: impl FnOnce(u32) + 'static) -> Self {
         self.on_upgraded = Some(Box::new(upgraded));
         self
@@ -113,9 +115,9 @@ impl fmt::Debug for Upgrade {
     }
 }
 
-/// The path of the program as in its `name`, with its links unresolved, or else its `real` path.
-/// The name of a program may be anything, also under `sudo`. So it has to be absolute, since a
-/// relative one depends on the working directory, and to lead to this very program.
+/// The path that the program was started by, its `name`, with links unresolved, or else its `real`
+/// path. The name of a program may be anything, even under `sudo`, so it has to be absolute, since
+/// a relative one depends on the working directory, and to lead to this very program.
 fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
     let is_real = |name: &PathBuf| {
         let identity = |path: &Path| {
@@ -133,7 +135,8 @@ pub(crate) struct UpgradeLauncher {
     program: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<Variable>,
-    /// Shared with the watcher of a program that was started, which resets it if that fails.
+    /// Shared with the watcher of the program that was started, which resets it if that program
+    /// fails.
     state: Rc<Cell<UpgradeState>>,
     /// The watcher of the program that was started last.
     watcher: Option<HandlerId>,
@@ -167,7 +170,7 @@ impl UpgradeLauncher {
         }
     }
 
-    /// Kills the program that was to take over, if it has not yet.
+    /// Kills the program that is to take over, unless it has done so already.
     pub(crate) fn cancel(&mut self, cx: &mut Context<'_>) {
         if let Some(watcher) = self.watcher.take() {
             cx.remove(watcher);
@@ -227,8 +230,8 @@ impl UpgradeLauncher {
     }
 }
 
-/// Waits until a program has taken over, or has ended. Dropped before that, it kills the program,
-/// so that no server begins unnoticed after this one was stopped.
+/// Waits until a program has taken over or ended. If dropped before that, kills the program, so
+/// that no server starts unnoticed after this one was stopped.
 struct UpgradeWatcher {
     ready: Registration<Receiver>,
     /// `None` once the program has taken over or ended.
@@ -252,13 +255,14 @@ impl UpgradeWatcher {
         }
         self.server.close();
         if let Some(shared) = self.server.shared() {
-            // The other program has read its configuration anew.
+            // The other program has read its configuration anew, so its settings apply to logins
+            // now.
             shared.end_logins();
         }
     }
 
     fn failed(&mut self) {
-        // It closed its end of the pipe, so it is dead or of no use.
+        // The program closed its end of the pipe, so it is dead or useless.
         if let Some(mut process) = self.process.take() {
             let end = process.kill().and_then(|()| process.wait());
             let end = end.map_or_else(|error| error.to_string(), |end| end.to_string());
@@ -267,7 +271,7 @@ impl UpgradeWatcher {
         self.state.set(UpgradeState::Idle(self.on_upgraded.take()));
     }
 
-    /// Whether the program has reported that it serves, and that has not been read yet.
+    /// Whether the pipe holds a message that the program serves, which has not been read yet.
     fn is_ready(&self) -> bool {
         let ready = self.ready.socket().map(Socket::get_ref);
         ready.is_some_and(|mut ready| matches!(ready.read(&mut [0]), Ok(1..)))
@@ -282,7 +286,7 @@ impl Drop for UpgradeWatcher {
         if self.is_ready() {
             return self.taken_over();
         }
-        // The killed program is not waited for: its end may take as long as a disk does.
+        // Does not wait for the killed program: its end may take as long as a disk does.
         if let Some(process) = self.process.take() {
             let id = process.id();
             match process.kill() {
@@ -312,12 +316,12 @@ impl Handler for UpgradeWatcher {
     }
 }
 
-/// The pipe to the server that started this process to take over, if one did, until that is told
-/// that this process serves. It stays open when the start has failed: once it is closed, this
-/// process is killed, which may have something to say yet.
+/// The pipe to the server that started this process to take over, if one did, until this process
+/// has reported that it serves. It stays open if the start fails: that server kills this process
+/// once the pipe closes, and this process may still have something to log.
 static PREDECESSOR: Mutex<Option<File>> = Mutex::new(None);
 
-/// Takes the pipe to the server that started this process to take over, if one did. To be called
+/// Takes the pipe to the server that started this process to take over, if one did. Must be called
 /// before this process forks.
 pub(crate) fn find_predecessor() {
     match ftpdlib_sys::readiness_pipe() {
@@ -327,12 +331,12 @@ pub(crate) fn find_predecessor() {
     }
 }
 
-/// Whether a server waits for this process to take over.
+/// Whether another server is waiting for this process to take over.
 pub(crate) fn has_predecessor() -> bool {
     predecessor().is_some()
 }
 
-/// Reports that this process serves, to the server that waits for that, if one does.
+/// Reports that this process serves to the server that waits for it, if there is one.
 pub(crate) fn tell_ready() {
     if let Some(mut pipe) = predecessor().take()
         && let Err(error) = expect_broken_pipe(|| pipe.write_all(b"1"))
@@ -341,7 +345,8 @@ pub(crate) fn tell_ready() {
     }
 }
 
-/// In a child process: closes its copy of the pipe, which would hide the end of its parent.
+/// In a child process: closes its copy of the pipe, which would hide the parent's end from the
+/// predecessor.
 pub(crate) fn leave_to_parent() {
     predecessor().take();
 }

@@ -1,4 +1,4 @@
-//! What becomes of a process with a server when a signal comes, in every concurrency model.
+//! What a signal does to a process with a server, in every concurrency model.
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -28,10 +28,10 @@ mod linux {
     use ftpdlib_handlers::FtpHandler;
     use ftpdlib_servers::{Concurrency, FtpServerBuilder, ServeOptions, Upgrade};
 
-    /// Says in a child process which server it is.
+    /// Tells a child process which server to run.
     pub(super) const MODEL: &str = "FTPDLIB_TEST_MODEL";
 
-    /// Says that SIGHUP and SIGUSR2 mean something.
+    /// Tells a child process to use SIGHUP and SIGUSR2.
     const TAUGHT: &str = "FTPDLIB_TEST_TAUGHT";
 
     pub(super) const MODELS: [&str; 6] = [
@@ -46,7 +46,7 @@ mod linux {
     const SIGHUP: i32 = 1;
     const SIGUSR2: i32 = 12;
 
-    /// Serves until a signal comes, and tells what it has been told to do.
+    /// Serves until a signal comes, and prints which callbacks were called.
     pub(super) fn serve(model: &str) {
         let concurrency = match model {
             "loops" => Concurrency::Async { threads: 2 },
@@ -86,7 +86,7 @@ mod linux {
         println!("{line}");
     }
 
-    /// A server in processes of its own.
+    /// A server in a process group of its own.
     struct Server {
         process: Child,
         told: Lines<BufReader<ChildStdout>>,
@@ -94,7 +94,7 @@ mod linux {
 
     impl Server {
         fn start(model: &str, taught: bool) -> Self {
-            // Who has started the test may have had signals ignored, as `nohup` does.
+            // Whoever started the test may have ignored signals, as `nohup` does.
             let mut command = Command::new("env");
             command
                 .arg("--default-signal=HUP,USR2")
@@ -110,7 +110,7 @@ mod linux {
             server
         }
 
-        /// Sends a signal to all of its processes, as a terminal does.
+        /// Sends a signal to all processes of the server, as a terminal does.
         fn signal(&self, name: &str) {
             let group = format!("-{}", self.process.id());
             let sent = Command::new("kill")
@@ -123,7 +123,7 @@ mod linux {
             assert_eq!(self.told.next().unwrap().unwrap(), line);
         }
 
-        /// Waits until all of its processes have ended.
+        /// Waits until all processes of the server have ended.
         fn wait(mut self) -> ExitStatus {
             assert!(self.told.next().is_none());
             self.process.wait().unwrap()

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use crate::call::{check, with_c_str};
 
-/// Checks whether this thread may write to the file at `path`, following links. It opens nothing,
-/// so it does not wait for the reader of a pipe.
+/// Checks whether this thread may write to the file at `path`, following links. Does not open the
+/// file, so it does not wait for the reader of a pipe.
 ///
 /// # Errors
 ///
 /// The error of `faccessat`: writing is not permitted, or the file is missing.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     with_c_str(path.as_os_str().as_bytes(), |path| {
-        // For the user that this thread acts as, whatever the process is.
+        // Check for the user that this thread acts as, not for that of the process.
         let (directory, flags) = (libc::AT_FDCWD, libc::AT_EACCESS);
         // SAFETY: `path` ends with a NUL and outlives the call.
         check(unsafe { libc::faccessat(directory, path.as_ptr(), libc::W_OK, flags) })

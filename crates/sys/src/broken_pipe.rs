@@ -1,4 +1,4 @@
-//! Writes to sockets and pipes that nobody reads any more.
+//! Writes to sockets and pipes whose other end is closed.
 
 use std::cell::Cell;
 use std::mem;
@@ -13,14 +13,15 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `write`, a system call that writes to a socket or pipe. Where the other end is closed, the
+/// Runs `write`, a system call that writes to a socket or pipe. If the other end is closed, the
 /// call fails with `BrokenPipe`, and its signal (`SIGPIPE`) does not end the process.
 ///
-/// For calls that take no `MSG_NOSIGNAL`. Rust programs ignore the signal, unless they say
-/// otherwise; in others that load the library it has its default action. Then the first call sets a
-/// handler, which has the signal do what it does by default everywhere else: what the program
-/// itself writes to a closed pipe ends it, as before. Programs that it starts find the default.
-/// What the program sets for the signal itself stays; the default action is to be set before the
+/// Meant for calls that do not accept `MSG_NOSIGNAL`. Rust programs ignore the signal by default;
+/// in programs of other languages that load the library it has its default action. In those, the
+/// first call sets a handler that takes the default action outside of `expect_broken_pipe`: the
+/// program's own writes to a closed pipe still end it, and programs that it starts get the default
+/// action. An action that the program has set itself is kept; a program that wants the default
+/// action must set it before the first call.
 /// first call.
 ///
 /// # Examples
@@ -46,7 +47,7 @@ pub fn expect_broken_pipe<T>(write: impl FnOnce() -> T) -> T {
     written
 }
 
-/// Sets the handler, unless the program has the signal do something already.
+/// Sets the handler, unless the program has set an action for the signal already.
 fn handle_broken_pipes() {
     if !has_default_action(libc::SIGPIPE) {
         return;
@@ -57,15 +58,15 @@ fn handle_broken_pipes() {
     action.sa_sigaction = pass_over_expected as *const () as libc::sighandler_t;
     // Some threads of other languages have no room for a handler on their own stacks.
     action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: `action` is live, writable and complete; null asks for no answer. The handler does
-    // only what a handler may.
+    // SAFETY: `action` is live, writable and complete; with null, the old action is not reported.
+    // The handler is async-signal-safe.
     unsafe {
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(libc::SIGPIPE, &raw const action, ptr::null_mut());
     }
 }
 
-/// Runs in a signal: reads a variable of this thread, and calls what may be called there.
+/// Runs in a signal handler: only reads a thread-local variable and makes async-signal-safe calls.
 extern "C" fn pass_over_expected(number: libc::c_int) {
     if !EXPECTED.get() {
         raise_by_default(number);

@@ -1,4 +1,4 @@
-//! What every call needs: errors from return values, and names with a final NUL.
+//! Helpers for all calls: errors from return values, and names with a final NUL.
 
 use std::ffi::CStr;
 use std::io;
@@ -12,8 +12,9 @@ pub(crate) fn check<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
     }
 }
 
-/// The same for a call that can be done without: that the system has it not, or a sandbox refuses
-/// it (seccomp, with whatever error it was told to give), becomes `Unsupported`.
+/// Like [`check`], for a call that callers can do without: if the system lacks it or a sandbox
+/// refuses it (seccomp, with whatever error it is configured to return), the error is
+/// `Unsupported`.
 #[cfg(target_os = "linux")]
 pub(crate) fn check_optional<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
     check(returned).map_err(|error| match error.raw_os_error() {
@@ -24,7 +25,8 @@ pub(crate) fn check_optional<T: From<i8> + PartialEq>(returned: T) -> io::Result
     })
 }
 
-/// Gives `name` to `call` with a final NUL. Short names, nearly all, are copied to the stack only.
+/// Passes `name` with a final NUL to `call`. Short names, which nearly all are, are copied to the
+/// stack only.
 pub(crate) fn with_c_str<T>(
     name: &[u8],
     call: impl FnOnce(&CStr) -> io::Result<T>,

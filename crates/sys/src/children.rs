@@ -7,7 +7,7 @@ use std::ptr;
 
 use crate::call::check;
 
-/// A child process, from its start until its end was [seen](Self::try_wait).
+/// A child process, from its start until its end is [seen](Self::try_wait).
 ///
 /// Dropping it does not affect the process, which stays a zombie after its end until it is waited
 /// for.
@@ -17,7 +17,7 @@ pub struct ChildProcess {
     ended: Option<ChildEnd>,
 }
 
-/// How a child process ended. Exhaustive: the system knows no other way.
+/// How a child process ended. Exhaustive: there is no other way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChildEnd {
     /// It exited with this code.
@@ -43,12 +43,12 @@ impl fmt::Display for ChildEnd {
 }
 
 impl ChildProcess {
-    /// The child that `fork` returned. No other code waits for it.
+    /// Wraps the child that `fork` returned. No other code may wait for it.
     pub(crate) fn new(id: libc::pid_t) -> Self {
         Self { id, ended: None }
     }
 
-    /// Returns how it ended, or `None` while it runs. Does not wait.
+    /// Returns how the child ended, or `None` while it runs. Does not wait.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl ChildProcess {
         self.look(libc::WNOHANG)
     }
 
-    /// Waits for its end.
+    /// Waits for the child's end.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl ChildProcess {
         }
     }
 
-    /// Kills it (`SIGKILL`). Does nothing if its end was already seen.
+    /// Kills the child (`SIGKILL`). Does nothing if its end was already seen.
     ///
     /// # Errors
     ///
@@ -80,14 +80,14 @@ impl ChildProcess {
             // The ID may belong to another process by now.
             return Ok(());
         }
-        // SAFETY: takes no pointer. The number is this child's: it stays taken until the child's
-        // end was asked for, which only this value does. Before the fork, `keep_ends` saw to it
-        // that the system does not let go of the number by itself.
+        // SAFETY: takes no pointer. The number is this child's: it stays taken until the child is
+        // waited for, which only this value does. Before the fork, `keep_ends` made sure that the
+        // system does not release the number by itself.
         check(unsafe { libc::kill(self.id, libc::SIGKILL) })?;
         Ok(())
     }
 
-    /// Its process ID.
+    /// The child's process ID.
     pub fn id(&self) -> u32 {
         self.id.unsigned_abs()
     }
@@ -115,11 +115,11 @@ impl ChildProcess {
     }
 }
 
-/// Makes the system keep the exit status of children until they are waited for. It does not if
-/// SIGCHLD is ignored, which a process inherits from its parent: the ID of an ended child could
-/// then be reused at once.
+/// Makes the system keep the exit status of children until they are waited for. The system does not
+/// do so if SIGCHLD is ignored, which a process may inherit from its parent: the ID of an ended
+/// child could then be reused at once.
 ///
-/// An installed handler stays.
+/// A handler that the program has installed is kept.
 pub(crate) fn keep_ends() -> io::Result<()> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: null changes nothing, and `action` is writable memory for what the call fills in.
@@ -134,8 +134,8 @@ pub(crate) fn keep_ends() -> io::Result<()> {
         action.sa_sigaction = libc::SIG_DFL;
     }
     action.sa_flags &= !libc::SA_NOCLDWAIT;
-    // SAFETY: the structure is the system's own but for two values that it takes; null asks for no
-    // answer.
+    // SAFETY: the structure is the system's own except for two fields, which have valid values;
+    // with null, the old action is not reported.
     check(unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) })?;
     Ok(())
 }

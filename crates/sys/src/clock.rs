@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Returns the time of day, in seconds since 1970 UTC; 0 if the clock is set before that, which
-/// shows every date as one of the future.
+/// Returns the time of day, in seconds since 1970 UTC; 0 if the clock is set before that, so that
+/// every date appears to be in the future.
 ///
 /// # Examples
 ///

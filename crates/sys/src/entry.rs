@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::{check, with_c_str};
 
-/// Makes the directory `name` in `dir`, with `mode` less the umask.
+/// Creates the directory `name` in `dir`, with `mode` less the umask.
 ///
 /// # Errors
 ///
@@ -18,8 +18,8 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> io::Result<()
     Ok(())
 }
 
-/// Removes the entry `name` of `dir`, which must not be a directory. Of a link, removes the link
-/// itself.
+/// Removes the entry `name` of `dir`, which must not be a directory. A link itself is removed, not
+/// its target.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn rename_at(
     Ok(())
 }
 
-/// Makes `name` in `dir` a symbolic link with the text `target`.
+/// Creates the symbolic link `name` in `dir`, which points to `target`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Error numbers that callers compare as such, most of them for want of a distinct, stable
+//! Error numbers that callers compare directly, mostly because they have no distinct, stable
 //! [`io::ErrorKind`](std::io::ErrorKind); see
 //! [`io::Error::raw_os_error`](std::io::Error::raw_os_error).
 

@@ -13,7 +13,7 @@ use crate::shadow::ShadowEntry;
 use crate::stat::{FileStat, Storage};
 use crate::users::UserRecord;
 
-/// Writes functions that no caller gets anything from.
+/// Defines functions that always return an error.
 macro_rules! unsupported {
     ($($(#[$doc:meta])* fn $name:ident($($type:ty),*) -> $out:ty;)*) => {$(
         $(#[$doc])*
@@ -28,7 +28,7 @@ macro_rules! unsupported {
 }
 
 unsupported! {
-    /// Opens `path` as seen from `dir` without leaving it. Callers walk by descriptors.
+    /// Opens `path` relative to `dir` without leaving it. Callers resolve the path by descriptors.
     fn open_beneath(BorrowedFd<'_>, &[u8], OpenFlags, u32, Scope) -> OwnedFd;
 
     /// Opens a directory, unless there is a link on the way.
@@ -40,10 +40,10 @@ unsupported! {
     /// Sends the last piece of a file to a socket. Callers read and write.
     fn send_last(BorrowedFd<'_>, BorrowedFd<'_>, u64, &mut [u8]) -> usize;
 
-    /// Writes a byte, and an open file with it. There are no processes to write to.
+    /// Writes a byte together with an open file. No other processes exist here to write to.
     fn write_with_file(BorrowedFd<'_>, u8, BorrowedFd<'_>) -> ();
 
-    /// Reads bytes, and the file that comes with them. There are none to read from.
+    /// Reads bytes, and the file that comes with them. No other processes exist here to read from.
     fn read_with_file(BorrowedFd<'_>, &mut [u8]) -> (usize, Option<OwnedFd>);
 
     /// Has the system choose the port when the socket connects.
@@ -61,38 +61,38 @@ unsupported! {
     /// Makes the calling thread run only on idle processors.
     fn give_way() -> ();
 
-    /// Has the calling thread, and those that come from it, interrupt nobody when they wake up.
+    /// Makes the calling thread, and the threads that it starts, interrupt no other thread on
+    /// waking.
     fn interrupt_nobody() -> bool;
 
-    /// Bytes that the peer of a TCP socket has acknowledged.
+    /// Returns how many bytes the peer of a TCP socket has acknowledged.
     fn acknowledged(BorrowedFd<'_>) -> u64;
 
-    /// Clients that are connected to a listening TCP socket, and not accepted yet.
+    /// Returns how many connected clients of a listening TCP socket are not accepted yet.
     fn waiting_clients(BorrowedFd<'_>) -> usize;
 
-    /// Sets the permission bits of a file opened as a place.
+    /// Sets the permission bits of a file opened with `O_PATH`.
     fn set_mode(BorrowedFd<'_>, u32) -> ();
 
-    /// Sets the modification time of a file opened as a place.
+    /// Sets the modification time of a file opened with `O_PATH`.
     fn set_modified(BorrowedFd<'_>, i64) -> ();
 
     /// Sets both times of an open file to now.
     fn touch(BorrowedFd<'_>) -> ();
 
-    /// Where the filesystem that holds `file` stores files. Callers take it as remote.
+    /// Returns where the filesystem of `file` stores files. Callers assume it is remote.
     fn storage(BorrowedFd<'_>) -> Storage;
 
     /// The device that `file` lies on.
     fn device_of(BorrowedFd<'_>) -> u64;
 
-    /// Whether a filesystem that is not local is mounted below a directory. Callers take it as
-    /// "yes".
+    /// Whether a filesystem that is not local is mounted below a directory. Callers assume so.
     fn has_remote_mount_below(&Path) -> bool;
 
-    /// Whether one is mounted below a directory, at it or above it. Callers take it as "yes".
+    /// Whether such a filesystem is mounted below, at or above a directory. Callers assume so.
     fn has_remote_mount_near(&Path) -> bool;
 
-    /// Forks this process. It cannot be told how many threads that has.
+    /// Forks this process. Its number of threads is unknown on this system.
     fn fork() -> Fork;
 
     /// Checks whether this process can be forked.
@@ -105,15 +105,15 @@ unsupported! {
     fn crypt_setting() -> Option<String>;
 }
 
-// What is known here all the same.
+// Functions with a definite answer on these systems.
 
-/// Whether `file` is on a filesystem that shows processes. It does not matter on this system, where
-/// threads cannot impersonate users.
+/// Whether `file` is on a filesystem that shows processes. Irrelevant on this system, where threads
+/// cannot impersonate users.
 pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> bool {
     false
 }
 
-/// Whether the kernel makes up the files of the filesystem that holds `file`: never told on this
+/// Whether the kernel makes up the files of the filesystem that holds `file`; never known on this
 /// system.
 pub fn is_made_up(_file: BorrowedFd<'_>) -> bool {
     false
@@ -140,7 +140,7 @@ pub fn can_act_as_others() -> bool {
 }
 
 impl ShadowEntry {
-    /// There is none on this system.
+    /// Looks up the user with this name; always `None` on this system.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl ShadowEntry {
     }
 }
 
-// Types without a value.
+// Types without values.
 
 /// The file and the mount that a descriptor belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -163,7 +163,7 @@ impl Place {
     }
 }
 
-/// A file that nobody else has open.
+/// A file that is open nowhere else.
 #[derive(Debug)]
 pub struct Claim<'a>(Infallible, PhantomData<BorrowedFd<'a>>);
 
@@ -174,19 +174,19 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Which of the two processes this is. Exhaustive.
+/// The process in which `fork` returns. Exhaustive.
 #[derive(Debug)]
 pub enum Fork {
     /// The original process, with its new child.
     Parent(ChildProcess),
-    /// The new one.
+    /// The new process.
     Child,
 }
 
 /// A user and groups that a process can become.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
-    /// There is no way to make one.
+    /// Never constructed.
     never: Infallible,
 }
 
@@ -205,7 +205,7 @@ impl Identity {
         Err("runs on a system other than Linux")
     }
 
-    /// Tries in a child process to become it.
+    /// Tries in a child process to become this user.
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ pub struct Credentials(Infallible);
 
 impl Credentials {
     unsupported! {
-        /// Those of a system user.
+        /// Returns the IDs of a system user.
         fn of(&UserRecord) -> Self;
     }
 
@@ -263,7 +263,7 @@ impl Credentials {
     }
 }
 
-/// The thread acts as another user while this value lives.
+/// Makes the thread act as another user while this value lives.
 #[derive(Debug)]
 #[must_use = "the thread goes back when it is dropped"]
 pub struct ActingAs(Infallible);
@@ -277,7 +277,7 @@ impl Drop for ActingAs {
 /// A lock between processes.
 #[derive(Debug)]
 pub struct ProcessLock {
-    /// There is no way to make one.
+    /// Never constructed.
     never: Infallible,
 }
 
@@ -318,14 +318,14 @@ impl ProcessLock {
 /// Holds a [`ProcessLock`].
 #[derive(Debug)]
 pub struct ProcessLockGuard<'a> {
-    /// There is none.
+    /// Never constructed.
     _lock: &'a ProcessLock,
 }
 
 /// A pipe that carries bytes from a socket to a file.
 #[derive(Debug)]
 pub struct Pipe {
-    /// There is no way to make one.
+    /// Never constructed.
     never: Infallible,
 }
 
@@ -353,7 +353,7 @@ impl Pipe {
         match self.never {}
     }
 
-    /// Takes bytes out of the pipe.
+    /// Reads bytes from the pipe.
     ///
     /// # Errors
     ///
@@ -375,7 +375,7 @@ impl DirectoryReader {
         Self { dir }
     }
 
-    /// Name of the next entry.
+    /// Returns the name of the next entry.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
-//! Memory that was freed.
+//! Freed memory.
 
-/// Has the allocator of glibc keep up to a mebibyte of freed memory per heap, rather than return it
-/// to the system. Other C libraries are left as they are.
+/// Has glibc's allocator keep up to a mebibyte of freed memory per heap instead of returning it to
+/// the system. Does nothing with other C libraries.
 ///
-/// By default it keeps 128 KiB. So a download over TLS, which allocates and frees twice as much for
-/// each of its pieces, would have the system take pages away and clear new ones for all of them.
+/// By default the allocator keeps 128 KiB. A download over TLS allocates and frees twice as much
+/// for each piece, so for every piece the system would take pages away and clear new ones.
 ///
-/// To be called before there are threads: they read what it sets.
+/// Call this before other threads start: they read the setting.
 ///
 /// # Examples
 ///
@@ -15,8 +15,8 @@
 /// ```
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it sets a word that other threads may read meanwhile, and that no pointer depends on:
-    // they take the old value or the new one.
+    // SAFETY: sets a word that other threads may read meanwhile. They see the old value or the new
+    // one, and no pointer depends on it.
     unsafe {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20);
     }

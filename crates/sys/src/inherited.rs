@@ -11,12 +11,12 @@ use crate::call::check;
 use crate::successor::{BOUND_FOR, READY};
 
 /// Returns the descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, now
-/// close-on-exec; empty if it passed none to this process. If a predecessor passed them, each comes
+/// close-on-exec; empty if this process was passed none. If a predecessor passed them, each comes
 /// with the address that it was bound for.
 ///
-/// They are returned once: later calls return none. The variables stay set, since changing the
-/// environment would race with every thread that reads it. They do not mislead child processes,
-/// since `LISTEN_PID` names another process.
+/// Later calls return none. The variables stay set, since changing the environment would race with
+/// every thread that reads it. They do not mislead child processes, since `LISTEN_PID` does not
+/// name those.
 ///
 /// # Errors
 ///
@@ -38,21 +38,22 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
     let bound_for = env::var(READY).and_then(|_| env::var(BOUND_FOR));
     let bound_for = addresses(&bound_for.unwrap_or_default());
     let range = FIRST..FIRST + count;
-    // All of them are checked before any is owned, so that an error leaves none half taken.
+    // All descriptors are checked before any is owned, so an error leaves none half taken.
     range.clone().try_for_each(|fd| claim(fd, COUNT))?;
-    // SAFETY: the descriptors are open, as was just seen, and by the protocol of the variables they
-    // belong to whoever asks first in the process named; `TAKEN` makes this the only time.
+    // SAFETY: the descriptors are open, as just checked. By the protocol of the variables they
+    // belong to the first code that asks in the named process; `TAKEN` makes sure that this is the
+    // only time.
     Ok(range
         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
         .zip(bound_for.into_iter().chain(iter::repeat(None)))
         .collect())
 }
 
-/// The descriptor on which a successor reports to its predecessor that it is ready, by writing a
-/// byte. `None` if this process is not a successor, and from the second call on.
+/// Returns the descriptor on which a successor reports that it is ready, by writing a byte. `None`
+/// if this process is not a successor, and from the second call on.
 ///
-/// The predecessor waits as long as any process has the descriptor: it is to be asked for before a
-/// fork, and closed in the child.
+/// The predecessor waits while any process has the descriptor open: call this before a fork, and
+/// close the descriptor in the child.
 ///
 /// # Errors
 ///
@@ -74,14 +75,14 @@ pub fn readiness_pipe() -> io::Result<Option<OwnedFd>> {
     Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
-/// The first one follows standard input, output and error.
+/// The first descriptor passed, which follows standard input, output and error.
 pub(crate) const FIRST: RawFd = 3;
 
-/// How many there are.
+/// Holds the number of descriptors passed.
 const COUNT: &str = "LISTEN_FDS";
 
-/// The addresses that listeners were bound for. An entry that is not an address means none, as for
-/// a socket that was passed in.
+/// Parses the addresses that the listeners were bound for. An entry that is not an address means
+/// none: that listener was passed to the predecessor as well.
 fn addresses(list: &str) -> Vec<Option<SocketAddr>> {
     list.split(',')
         .map(|address| address.parse().ok())

@@ -6,8 +6,9 @@
 //! return an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; a name
 //! that contains a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
 //!
-//! Calls that only Linux has return [`Unsupported`](std::io::ErrorKind::Unsupported) on other
-//! systems, or the answer that is safe, so callers choose at run time and need no `cfg`.
+//! Where a call exists only on Linux, the function returns
+//! [`Unsupported`](std::io::ErrorKind::Unsupported) or a safe answer on other systems, so callers
+//! choose at run time and need no `cfg`.
 
 mod access;
 mod append;

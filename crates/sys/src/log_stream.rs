@@ -10,8 +10,8 @@ use crate::broken_pipe::expect_broken_pipe;
 use crate::call::check;
 use crate::open_to_append;
 
-/// A shared stream, such as standard error, for writing without waiting for its reader. It stays
-/// unchanged for other users of the stream.
+/// A shared stream, such as standard error, that can be written to without waiting for its reader.
+/// For other users of the stream nothing changes.
 #[derive(Debug)]
 pub struct LogStream {
     file: File,
@@ -20,7 +20,7 @@ pub struct LogStream {
 
 #[derive(Debug)]
 enum Kind {
-    /// A write to it waits for no reader.
+    /// Writes never wait for a reader.
     Plain,
     Socket,
     /// A pipe or a terminal that cannot be reopened, so a write waits if there is no room.
@@ -28,9 +28,9 @@ enum Kind {
 }
 
 impl LogStream {
-    /// Reopens a pipe or a terminal. If the system does not permit that, because the stream is
-    /// another user's, each write first looks for room. It may wait all the same: for a terminal
-    /// that is not this process's own and has little room, or if another process takes the room.
+    /// Reopens a pipe or a terminal. If that is not permitted, because the stream belongs to
+    /// another user, each write first checks for room. It may still wait, for a terminal with
+    /// little room that does not control this process, or if another process takes the room first.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl LogStream {
         }
         let name = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let reopened = reopen(&name).or_else(|error| match is_own_terminal(&file) {
-            // Anybody may open it by this name.
+            // Any process may open its own terminal by this name.
             true => reopen(Path::new("/dev/tty")),
             false => Err(error),
         });
@@ -68,7 +68,7 @@ impl LogStream {
         })
     }
 
-    /// Whether there is room for `PIPE_BUF` bytes in a pipe, or any in a terminal.
+    /// Whether a pipe has room for `PIPE_BUF` bytes, or a terminal for any.
     fn has_room(&self) -> io::Result<bool> {
         let mut asked = libc::pollfd {
             fd: self.file.as_raw_fd(),
@@ -80,7 +80,7 @@ impl LogStream {
     }
 }
 
-/// Whether this is the terminal that controls this process.
+/// Whether `file` is the terminal that controls this process.
 fn is_own_terminal(file: &File) -> bool {
     // SAFETY: takes no pointer. It fails for any other file.
     unsafe { libc::tcgetpgrp(file.as_raw_fd()) >= 0 }
@@ -159,7 +159,7 @@ mod tests {
         let (written, error) = fill(&mut log);
         assert!(written >= libc::PIPE_BUF);
         assert_eq!(error, io::ErrorKind::WouldBlock);
-        // A reader comes.
+        // The reader makes room.
         reader.read_exact(&mut vec![0; written]).unwrap();
         assert_eq!(fill(&mut log), (written, io::ErrorKind::WouldBlock));
         drop(reader);

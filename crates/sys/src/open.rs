@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::call::{check, with_c_str};
 
-/// Flags for opening. Every open also sets close-on-exec, and never makes a terminal the
-/// controlling one.
+/// Flags for opening. Every open also sets close-on-exec and never makes a terminal the controlling
+/// one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OpenFlags(libc::c_int);
 
@@ -20,10 +20,10 @@ impl OpenFlags {
     /// Only a reference to the file, without reading or writing (`O_PATH`). On systems without it,
     /// opens for reading, without waiting for the other end of a FIFO.
     pub const PATH: Self = Self(PATH_FLAG);
-    /// Fails unless it is a directory.
+    /// Fails unless the file is a directory.
     pub const DIRECTORY: Self = Self(libc::O_DIRECTORY);
-    /// A symbolic link as the last component fails with `ELOOP`, or is opened itself with
-    /// [`PATH`](Self::PATH).
+    /// If the last component is a symbolic link, fails with `ELOOP`; with [`PATH`](Self::PATH),
+    /// opens the link itself.
     pub const NO_FOLLOW: Self = Self(libc::O_NOFOLLOW);
     /// Creates a missing file.
     pub const CREATE: Self = Self(libc::O_CREAT);
@@ -34,19 +34,19 @@ impl OpenFlags {
     /// Opening a FIFO or device does not wait.
     pub const NON_BLOCK: Self = Self(libc::O_NONBLOCK);
 
-    /// Whether it contains all of `other`.
+    /// Whether these flags contain all of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Combines both; a `|` for constants.
+    /// Combines both sets of flags; the `|` for constants.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What the kernel is given.
+    /// The flags that are passed to the kernel.
     pub(crate) const fn bits(self) -> libc::c_int {
-        // openat2 refuses O_NOCTTY beside O_PATH instead of ignoring it.
+        // openat2 refuses O_NOCTTY combined with O_PATH instead of ignoring it.
         let no_terminal = if cfg!(target_os = "linux") && self.contains(Self::PATH) {
             0
         } else {
@@ -64,7 +64,7 @@ impl BitOr for OpenFlags {
     }
 }
 
-/// The limits that [`open_beneath`](crate::open_beneath) sets to a path.
+/// The limits that [`open_beneath`](crate::open_beneath) sets for a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -84,8 +84,8 @@ const PATH_FLAG: libc::c_int = libc::O_NONBLOCK;
 
 /// Opens `path` relative to `dir`, following all links (`openat`).
 ///
-/// To stay in `dir`, pass a single name and [`OpenFlags::NO_FOLLOW`]. `mode` is used with
-/// [`OpenFlags::CREATE`] only, less the umask.
+/// To stay in `dir`, pass a single name and [`OpenFlags::NO_FOLLOW`]. `mode`, less the umask,
+/// applies only with [`OpenFlags::CREATE`].
 ///
 /// # Errors
 ///
@@ -125,9 +125,9 @@ pub fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
     )
 }
 
-/// Another descriptor of what `descriptor` is one of, with a number above `number`.
+/// Duplicates `descriptor` to a number above `number`.
 pub(crate) fn copy_above(descriptor: RawFd, number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    // SAFETY: takes no pointer; a descriptor that is not open only yields an error.
     let copy = check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, number + 1) })?;
     // SAFETY: the call returned a new descriptor, which no other code has.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })

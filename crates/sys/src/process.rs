@@ -48,7 +48,7 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
 /// ```
 pub fn survive_file_size_limit() {
     if has_default_action(libc::SIGXFSZ) {
-        // SAFETY: no handler is installed, so none can run.
+        // SAFETY: no handler is installed that could run.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     }
 }
@@ -63,9 +63,9 @@ fn descriptor_limit() -> io::Result<libc::rlimit> {
 
 /// Makes the system reserve room for `count` descriptors at once, or for as many as allowed.
 ///
-/// Otherwise the table grows at powers of two. Each time, the call that opens the descriptor waits
-/// for all processors, which takes milliseconds if the process has several threads. Before there
-/// are other threads, reserving costs only eight bytes per descriptor.
+/// Otherwise the table doubles whenever it is full. Each time, the call that opens the descriptor
+/// waits for all processors, which takes milliseconds if the process has several threads. Before
+/// there are other threads, reserving costs only eight bytes per descriptor.
 ///
 /// # Errors
 ///
@@ -80,7 +80,7 @@ fn descriptor_limit() -> io::Result<libc::rlimit> {
 pub fn reserve_descriptors(count: usize) -> io::Result<()> {
     let allowed = usize::try_from(descriptor_limit()?.rlim_cur).unwrap_or(usize::MAX);
     let last = libc::c_int::try_from(count.min(allowed)).unwrap_or(libc::c_int::MAX) - 1;
-    // A copy with the last of these numbers is what makes the system give room to all of them.
+    // Duplicating to the last of these numbers makes the system make room for all of them.
     let any = open_directory("/")?;
     copy_above(any.as_raw_fd(), last.max(0) - 1).map(drop)
 }
@@ -95,7 +95,7 @@ pub fn usable_cpus() -> usize {
 pub fn idle_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let seconds = uptime.split_whitespace().nth(1)?.parse().ok()?;
-    // Some containers are told nothing else than 0.
+    // Some containers only ever report 0.
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|idle| !idle.is_zero())

@@ -1,4 +1,4 @@
-//! Places for a few at a time, out of several processes.
+//! A limited number of places, shared by several processes.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::{ProcessLock, ProcessLockGuard, SharedWords};
 
-/// Places for so many at a time in this process and the children that it forks later, while it has
-/// no place itself.
+/// A limited number of places, shared by this process and the children that it forks later. A
+/// process must not hold a place when it forks.
 ///
-/// Processes get them about in the order in which they queue up: whoever gives one back and wants
-/// another is behind those that wait. A process that ends, even if it is killed, leaves its place
-/// and the queue. One that is killed while it waits may have one of those behind it come early; one
-/// that is stopped while it waits holds up some of those behind it.
+/// Processes get places roughly in the order in which they queue up: a process that returns its
+/// place and wants another goes behind those that wait. A process that ends, even if it is killed,
+/// leaves both its place and the queue. If a process is killed while it waits, one of those behind
+/// it may get a place early; if it is stopped while it waits, it holds up some of those behind it.
 ///
-/// The order of the threads of a process is theirs to keep: one of them at a time is to queue up.
+/// The threads of a process must keep their own order: only one of them may queue up at a time.
 ///
 /// # Examples
 ///
@@ -33,29 +33,30 @@ use crate::{ProcessLock, ProcessLockGuard, SharedWords};
 /// ```
 #[derive(Debug)]
 pub struct ProcessPlaces {
-    /// One for each place, by its number, and one for each ticket.
+    /// One lock for each place, by its number, and one for each ticket.
     locks: ProcessLock,
     /// One word: the number of the next ticket.
     next: SharedWords,
     most: u32,
-    /// The numbers of the places that this process has.
+    /// The numbers of the places that this process holds.
     own: Mutex<Vec<u32>>,
-    /// One of them was given back.
+    /// Notified when this process returns a place.
     given_back: Condvar,
 }
 
-/// The first number of a ticket's lock. As many tickets later the numbers are used again.
+/// The first lock number for tickets. After this many tickets, the numbers are reused.
 const TICKETS: u32 = 1 << 28;
 
-/// How long to wait where other processes have all places: a fraction of what one is held for.
+/// How long to wait while other processes hold all places: a fraction of the time that a place is
+/// held for.
 const LOOK_DELAY: Duration = Duration::from_millis(5);
 
 impl ProcessPlaces {
-    /// Makes `most` free places, at least one.
+    /// Creates `most` free places, at least one.
     ///
     /// # Errors
     ///
-    /// The system has no more descriptors, or gives no memory to share.
+    /// No descriptors are left, or no memory can be shared.
     pub fn new(most: usize) -> io::Result<Self> {
         Ok(Self {
             locks: ProcessLock::new()?,
@@ -66,13 +67,13 @@ impl ProcessPlaces {
         })
     }
 
-    /// Takes a ticket: who comes later is behind. It does not wait.
+    /// Takes a ticket, ahead of all later ones. Does not wait.
     pub fn queue_up(&self) -> ProcessTicket<'_> {
         let number = self.next[0].fetch_add(1, Ordering::SeqCst);
         ProcessTicket {
             places: self,
             number,
-            // Where the system has no more locks, the order is lost.
+            // If the system has no more locks, the order is lost.
             _held: self.locks.lock_one(ticket(number)).ok(),
         }
     }
@@ -82,13 +83,13 @@ impl ProcessPlaces {
     }
 }
 
-/// Says whose turn it is to get one of the [`ProcessPlaces`].
+/// A position in the queue for one of the [`ProcessPlaces`].
 #[derive(Debug)]
 pub struct ProcessTicket<'a> {
     places: &'a ProcessPlaces,
     number: u64,
-    /// Until this is released, the ticket as many later as there are places waits. So each of those
-    /// whose turn it is can wait for another place.
+    /// Until this is released, the ticket `most` numbers later waits. So at most `most` tickets
+    /// have their turn at once, and each can start with a different place.
     _held: Option<ProcessLockGuard<'a>>,
 }
 
@@ -96,24 +97,24 @@ impl<'a> ProcessTicket<'a> {
     /// Waits for a place.
     pub fn take(self) -> ProcessPlace<'a> {
         let places = self.places;
-        // Where the system has no more locks, the order is lost.
+        // If the system has no more locks, the order is lost.
         drop(places.locks.lock_one(self.before()));
         let mut own = places.own();
         loop {
             if let Some(place) = self.choose(&mut own) {
                 return place;
             }
-            // The system would wait for one of them, whose process may be stopped. Those whose turn
-            // it is are no more than there are places.
+            // Check again rather than wait for a lock: that would be the lock of one particular
+            // place, whose process may be stopped. At most `most` tickets do this at a time.
             let given_back = places.given_back.wait_timeout(own, LOOK_DELAY);
             own = given_back.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// The first place that is free.
+    /// Takes the first free place.
     fn choose(&self, own: &mut Vec<u32>) -> Option<ProcessPlace<'a>> {
         let places = self.places;
-        // Where the system has no more locks, one place too many is better than none.
+        // If the system has no more locks, one place too many is better than none.
         let try_lock = |number| {
             places
                 .locks
@@ -129,24 +130,25 @@ impl<'a> ProcessTicket<'a> {
         })
     }
 
-    /// The place to look at first: another one for each of those whose turn it is.
+    /// The place to try first: a different one for each ticket whose turn it is.
     fn first_choice(&self) -> u32 {
         (self.number % u64::from(self.places.most)) as u32
     }
 
-    /// The lock of the ticket to wait for.
+    /// The lock number of the ticket to wait for.
     fn before(&self) -> u32 {
         ticket(self.number.wrapping_sub(self.places.most.into()))
     }
 }
 
-/// The number of a ticket's lock.
+/// The lock number of a ticket.
 fn ticket(number: u64) -> u32 {
     TICKETS | (number % u64::from(TICKETS)) as u32
 }
 
-/// The first number below `most`, from `first` on, that this process does not have and that can be
-/// locked. What it has could be locked again: locks exclude processes only.
+/// Finds the first number below `most`, from `first` on, that this process does not hold and that
+/// can be locked. A number that it holds could be locked again, since locks exclude only other
+/// processes.
 fn choose<L>(
     own: &[u32],
     most: u32,
@@ -157,7 +159,7 @@ fn choose<L>(
     others.find_map(|number| Some((number, try_lock(number)?)))
 }
 
-/// One of the [`ProcessPlaces`], given back when dropped.
+/// One of the [`ProcessPlaces`], returned when dropped.
 #[derive(Debug)]
 pub struct ProcessPlace<'a> {
     places: &'a ProcessPlaces,
@@ -167,7 +169,8 @@ pub struct ProcessPlace<'a> {
 
 impl Drop for ProcessPlace<'_> {
     fn drop(&mut self) {
-        // First, since the lock is the whole process's: the next thread needs the number alone.
+        // Release the lock first, since it belongs to the whole process: the next thread needs only
+        // the number to be free.
         self.lock = None;
         self.places.own().retain(|number| *number != self.number);
         self.places.given_back.notify_all();
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_process_waited_for_the_place_of_another_while_one_was_free() {
-        // What others have cannot be locked.
+        // Places that other processes hold cannot be locked.
         let choose = |own: &[u32], others: &[u32]| {
             let chosen = choose(own, 4, 2, |number| {
                 (!others.contains(&number)).then_some(())

@@ -5,8 +5,8 @@ use std::process;
 
 use crate::call::check;
 
-/// Returns an unpredictable number, which no other process gets. That includes forked children,
-/// which share the state of all other generators.
+/// Returns an unpredictable number that no other process gets, not even a forked child, which
+/// shares the state of all other generators.
 ///
 /// # Examples
 ///
@@ -15,11 +15,11 @@ use crate::call::check;
 /// ```
 pub fn random_number() -> u64 {
     let mut bytes = [0_u8; 8];
-    // SAFETY: the buffer is live and writable, and has the length that is told.
+    // SAFETY: the buffer is live and writable, and has the length that is passed.
     let filled = check(unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), bytes.len()) });
     match filled {
         Ok(_) => u64::from_ne_bytes(bytes),
-        // An old system. Secret keys turn each process's ID into a different number.
+        // An old system. Each process's ID, hashed with secret keys, gives a different number.
         Err(_) => RandomState::new().hash_one(process::id()),
     }
 }

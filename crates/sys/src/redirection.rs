@@ -1,4 +1,4 @@
-//! Who can make a path lead elsewhere.
+//! Which users can make a path lead elsewhere.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{self, Component, Path, PathBuf};
 
 use crate::{Identity, has_access_list};
 
-/// As many as Linux follows.
+/// As many links as Linux follows.
 const MOST_LINKS: u32 = 40;
 
 const STICKY: u32 = 0o1000;
@@ -16,13 +16,13 @@ const WRITABLE_FOR_GROUP: u32 = 0o020;
 
 const WRITABLE_FOR_ALL: u32 = 0o002;
 
-/// A name on the way to a file.
+/// A name that is looked up on the way to a file.
 struct Step {
-    /// The name, in a directory whose path has no links.
+    /// The path of the name, in a directory whose own path has no links.
     place: PathBuf,
-    /// That directory's.
+    /// The metadata of that directory.
     holder: Metadata,
-    /// `None` if nothing has that name, which may only be the last one.
+    /// The metadata of the entry; `None` if it is missing, which only the last one may be.
     entry: Option<Metadata>,
 }
 
@@ -30,7 +30,7 @@ struct Step {
 ///
 /// # Errors
 ///
-/// The path cannot be followed, or nothing is there.
+/// The path cannot be followed, or does not exist.
 pub fn is_roots(path: &Path) -> io::Result<bool> {
     let steps = steps(path)?;
     if steps.iter().any(|step| step.entry.is_none()) {
@@ -83,8 +83,8 @@ fn lets_others_write(step: &Step, owns: impl Fn(&Metadata) -> bool) -> bool {
     owns(&step.holder) || may(WRITABLE_FOR_ALL) || (may(WRITABLE_FOR_GROUP) && lists_users())
 }
 
-/// Whether some users can put something else in the place of a name on the way to `path`: `owns`
-/// and `may_write` tell what is theirs, and in which directory they may do so.
+/// Whether certain users can replace an entry on the way to `path`: `owns` says what belongs to
+/// them, and `may_write` in which directories they may write.
 fn can_be_replaced(
     path: &Path,
     owns: impl Fn(&Metadata) -> bool,
@@ -96,16 +96,16 @@ fn can_be_replaced(
             && step.entry.as_ref().is_some_and(|entry| !owns(entry))
     };
     let steps = steps(path)?;
-    // The links of /proc lead to what is open, not to what has its name now.
+    // Links in /proc lead to the open file itself, not to the file that has its name now.
     let mut steps = steps
         .iter()
         .take_while(|step| !step.directory().starts_with("/proc"));
     Ok(steps.any(|step| !is_kept(step) && may_write(step)))
 }
 
-/// The real places of all names that are looked up on the way to `path`, those in links too:
-/// whoever can put something else in one of these places can make the path lead elsewhere. The last
-/// one may be missing. Where the path cannot be followed, those up to there.
+/// Returns the real paths of all names that are looked up on the way to `path`, including those in
+/// links: a user who can replace one of these entries can make the path lead elsewhere. The last
+/// one may be missing. If the path cannot be followed to its end, returns the names up to there.
 pub fn places_on_the_way(path: &Path) -> Vec<PathBuf> {
     let (steps, _) = steps_so_far(path);
     steps.into_iter().map(|step| step.place).collect()
@@ -117,14 +117,15 @@ impl Step {
     }
 }
 
-/// All names that are looked up on the way to `path`, those in links too. Not `..`, which stays
-/// what it is, whoever may write to the directory that it leaves.
+/// Returns all names that are looked up on the way to `path`, including those in links. `..` is
+/// left out: nobody can replace it, whoever may write to the directory.
 fn steps(path: &Path) -> io::Result<Vec<Step>> {
     let (steps, followed) = steps_so_far(path);
     followed.map(|()| steps)
 }
 
-/// The same, up to where the path cannot be followed, and whether it can to its end.
+/// Like [`steps`], up to where the path cannot be followed; also returns whether it was followed to
+/// its end.
 fn steps_so_far(path: &Path) -> (Vec<Step>, io::Result<()>) {
     let (mut steps, mut most_links) = (Vec::new(), MOST_LINKS);
     let followed = path::absolute(path).and_then(|path| follow(&path, &mut most_links, &mut steps));
@@ -267,7 +268,7 @@ mod tests {
         }
         let nobody = Identity::find("nobody", None).unwrap();
         let rows = [
-            // mode, nobody's own directory, and of these three which it can redirect
+            // mode, whether the directory is nobody's, and which of the three it can redirect
             (0o755, false, [].as_slice()),
             (0o700, false, &[]),
             (0o775, false, &[]),
@@ -276,7 +277,7 @@ mod tests {
             (0o1777, false, &["its", "new"]),
         ];
         for (mode, its_own, expected) in rows {
-            // Root's, below a /tmp that all may write to.
+            // Root's directory, below a /tmp that all may write to.
             let scratch = tempfile::tempdir().unwrap();
             fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
             let logs = scratch.path().join("logs");

@@ -6,19 +6,19 @@ use std::fmt;
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShadowEntry {
-    /// The password hash in the form of `crypt`, or a text that no password hashes to.
+    /// The password hash in the form of `crypt`, or a string that no password hashes to.
     pub hash: String,
-    /// When the password was changed; 0 = it must be changed at the next login.
+    /// When the password was changed; 0 if it must be changed at the next login.
     pub changed: Option<i64>,
-    /// Days after that when the password must be changed again.
+    /// How many days after that the password must be changed again.
     pub most_days: Option<i64>,
-    /// Days after that when the account expires, unless the password was changed.
+    /// How many days after that the account expires unless the password was changed.
     pub inactive_days: Option<i64>,
     /// When the account expires.
     pub expires: Option<i64>,
 }
 
-/// Without the hash, so that no log can hold it.
+/// Omits the hash, so that no log can hold it.
 impl fmt::Debug for ShadowEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShadowEntry")

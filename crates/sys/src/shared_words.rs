@@ -42,8 +42,8 @@ impl SharedWords {
             .ok_or(io::ErrorKind::InvalidInput)?;
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        // SAFETY: asks for new pages wherever the system likes, backed by no file: no memory that
-        // anybody has is touched.
+        // SAFETY: asks for new pages wherever the system likes, backed by no file: no memory in use
+        // is touched.
         let start = unsafe { libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -57,11 +57,11 @@ impl Deref for SharedWords {
     type Target = [AtomicU64];
 
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: the pages are mapped, readable and writable until this value is dropped, which
-        // the borrow outlives not; a page's start is aligned for a word; every pattern of bits,
-        // zeros included, is one; `new` saw to it that the size is within `isize`. Threads and
-        // processes change words only through the atomics, which act on addresses, whoever maps
-        // them.
+        // SAFETY: the pages stay mapped, readable and writable until this value is dropped, and the
+        // borrow ends before that. A page's start is aligned for a word; every bit pattern, zeros
+        // included, is a valid word; `new` checked that the size is within `isize`. Threads and
+        // processes change words only through the atomics, which work on any mapping of the same
+        // memory.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.count) }
     }
 }
@@ -69,8 +69,8 @@ impl Deref for SharedWords {
 impl Drop for SharedWords {
     fn drop(&mut self) {
         let bytes = self.count * size_of::<AtomicU64>();
-        // SAFETY: exactly the pages that `new` mapped, to which no borrow is left. Other processes
-        // keep theirs.
+        // SAFETY: exactly the pages that `new` mapped, with no borrow left. Other processes keep
+        // their mappings.
         unsafe { libc::munmap(self.start.as_ptr().cast(), bytes) };
     }
 }
@@ -83,8 +83,7 @@ impl fmt::Debug for SharedWords {
     }
 }
 
-// SAFETY: the value owns its pages, and what is reached through it are atomics, which any thread
-// may use.
+// SAFETY: the value owns its pages, and gives access only to atomics, which any thread may use.
 unsafe impl Send for SharedWords {}
 
 // SAFETY: as above; there is no other state.

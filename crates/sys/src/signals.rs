@@ -26,7 +26,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// In the order in which they are told.
+    /// In the order in which they are reported.
     const ALL: [Self; 4] = [
         Self::Terminate,
         Self::Interrupt,
@@ -43,7 +43,7 @@ impl Signal {
         }
     }
 
-    /// Its place in [`UNREAD`].
+    /// The signal's bit in [`UNREAD`].
     fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -57,17 +57,17 @@ impl Signal {
 
 /// Catches signals for as long as it lives; they no longer end the process.
 ///
-/// No signal is lost; a signal that arrives several times before it is read is reported once. An
-/// exception: a second signal that should end the process is reported as one more. If the first of
-/// these is not read within a quarter of a second, the reader hangs, and the next one ends the
-/// process as if it were not caught.
+/// No signal is lost, but a signal that arrives several times before it is read is reported once.
+/// The exception: a second signal that should end the process is reported as a further one. If the
+/// first of these two is not read within a quarter of a second, the reader is taken to hang, and
+/// the second ends the process as if it were not caught.
 ///
-/// Its descriptor is non-blocking, for reading only, and readable when a signal has arrived:
-/// register it with an event loop and call [`next`](Self::next) until it returns `None`. A process
-/// that does not want to catch signals makes none.
+/// The descriptor is non-blocking, for reading only, and becomes readable when a signal arrives:
+/// register it with an event loop and call [`next`](Self::next) until it returns `None`. To leave
+/// signals alone, create no `Signals`.
 ///
-/// A process has at most one. A child of [`fork`](crate::fork) makes its own; its copy of its
-/// parent's has no effect.
+/// A process has at most one `Signals`. A child of [`fork`](crate::fork) creates its own; its copy
+/// of its parent's has no effect.
 ///
 /// # Examples
 ///
@@ -81,29 +81,29 @@ impl Signal {
 #[derive(Debug)]
 pub struct Signals {
     receiver: UnixStream,
-    /// Kept open for the handler, which knows its number only.
+    /// Kept open for the handler, which knows only the descriptor's number.
     sender: UnixStream,
-    /// Whose it is: a forked child inherits a copy.
+    /// The process that it belongs to: a forked child inherits a copy.
     process: u32,
-    /// The bits of those it tells of.
+    /// The bits of the signals that it reports.
     told: u32,
-    /// What the handler replaced.
+    /// The actions that the handlers replaced.
     actions_before: Vec<(Signal, Action)>,
 }
 
 impl Signals {
     /// Starts to catch these signals; others are not affected. If the calling thread blocks some of
-    /// them, as a process may inherit it from its parent, it does so no longer.
+    /// them, which a process may inherit from its parent, it unblocks them.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if this process has one; the error of the calls that make a socket pair or
-    /// set a handler.
+    /// `AlreadyExists` if this process has a `Signals`; the error of the calls that create a socket
+    /// pair or set a handler.
     pub fn new(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
-        // A handler must never wait; with this many unread bytes, the waiting thread is woken
-        // anyway.
+        // A handler must never wait. If the socket is full of unread bytes, the waiting thread is
+        // woken anyway.
         sender.set_nonblocking(true)?;
         let process = process::id();
         if OWNER.swap(process, Ordering::SeqCst) == process {
@@ -115,7 +115,7 @@ impl Signals {
             receiver,
             sender,
             process,
-            // A second signal that is to end the process may be noted as the other one.
+            // A second signal that should end the process may be noted as the other one.
             told: caught
                 .iter()
                 .fold(TERMINATION, |bits, signal| bits | signal.bit()),
@@ -127,7 +127,7 @@ impl Signals {
             signals.actions_before.push((signal, before));
         }
         if UNREAD.load(Ordering::SeqCst) & signals.told != 0 {
-            // One of `catch_early_signals`, which had nobody to tell.
+            // A signal of `catch_early_signals`, which had nobody to wake.
             (&signals.sender).write_all(&[0])?;
         }
         Ok(signals)
@@ -144,8 +144,8 @@ impl Signals {
             if let Some(signal) = take_unread(self.told) {
                 return Ok(Some(signal));
             }
-            // A signal is noted before the byte that tells of it: what comes from here on leaves
-            // one.
+            // A signal is noted before its byte is written, so a signal that comes from here on
+            // leaves a byte.
             match (&self.receiver).read(&mut wakings) {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
@@ -166,7 +166,7 @@ impl AsFd for Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         if OWNER.load(Ordering::SeqCst) != self.process {
-            // A forked child's copy.
+            // This is a forked child's copy.
             return;
         }
         let mut ended = TERMINATION;
@@ -177,24 +177,24 @@ impl Drop for Signals {
             }
         }
         SENDER.store(-1, Ordering::SeqCst);
-        // A handler on another thread may have read the number before; once none runs, the
-        // descriptor can be closed without a stray byte landing in whatever gets its number.
+        // A handler on another thread may have read the number already. Once no handler runs, the
+        // descriptor can be closed without a stray byte going to whatever gets its number next.
         while RUNNING.load(Ordering::SeqCst) != 0 {
             thread::yield_now();
         }
         RECEIVER.store(-1, Ordering::SeqCst);
-        // Nothing notes these any more. The others are for the next one: a start that has failed
-        // may be repeated.
+        // Nothing notes these signals any more. Early ones are kept for the next `Signals`: a start
+        // that has failed may be repeated.
         UNREAD.fetch_and(!ended, Ordering::SeqCst);
         OWNER.store(0, Ordering::SeqCst);
     }
 }
 
-/// Keeps signals from killing a process that is about to make its [`Signals`]. From now on until it
-/// does, `SIGTERM` and `SIGINT` end the process without any cleanup, with code 0 or that of
+/// Keeps signals from killing a process that is about to create its [`Signals`]. From now until
+/// then, `SIGTERM` and `SIGINT` end the process without any cleanup, with code 0 or that of
 /// [`set_early_exit_code`]; `SIGHUP` and `SIGUSR2` are kept, and reported by the [`Signals`] as
-/// soon as it is there. Does nothing in a process that has one. Once that is dropped, all is as
-/// before it was made, and what it has not told of these two is kept for the next one.
+/// soon as it exists. Does nothing in a process that has one. Dropping the `Signals` restores this
+/// state, and keeps a `SIGHUP` or `SIGUSR2` that it has not reported for the next one.
 ///
 /// # Examples
 ///
@@ -206,14 +206,14 @@ pub fn catch_early_signals() {
         return;
     }
     for signal in Signal::ALL {
-        // There is no such error: the signals can be caught, and the memory is there.
+        // This cannot fail: the signals can be caught, and the pointers are valid.
         let _ = Action::set(signal, note_early);
     }
 }
 
-/// Sets the code with which `SIGTERM` and `SIGINT` end the process in the time of
-/// [`catch_early_signals`]: for a start that has failed, and has only to say why. Otherwise it does
-/// nothing.
+/// Sets the exit code with which `SIGTERM` and `SIGINT` end the process while
+/// [`catch_early_signals`] is in effect: for a start that has failed and only has to report why.
+/// Otherwise has no effect.
 ///
 /// # Examples
 ///
@@ -224,50 +224,50 @@ pub fn set_early_exit_code(code: u8) {
     EARLY_EXIT_CODE.store(code, Ordering::SeqCst);
 }
 
-/// In a child that was just forked: gives up its parent's signals. Their descriptors are replaced
-/// by copies of `instead`, since the child could stop its parent with them.
+/// In a child that was just forked: gives up its parent's signals. Replaces their descriptors with
+/// copies of `instead`, since the child could otherwise stop its parent through them.
 #[cfg(target_os = "linux")]
 pub(crate) fn leave_to_parent(instead: BorrowedFd<'_>) {
     UNREAD.store(0, Ordering::SeqCst);
     for place in [&SENDER, &RECEIVER] {
         let descriptor = place.swap(-1, Ordering::SeqCst);
         if descriptor >= 0 {
-            // SAFETY: takes no pointer. The number is owned by the parent's `Signals`, of which the
-            // child has a copy; it goes on owning it, and nobody else knows it.
+            // SAFETY: takes no pointer. The number belongs to the parent's `Signals`, of which the
+            // child has a copy; the copy goes on owning the number, and no other code knows it.
             unsafe { libc::dup3(instead.as_raw_fd(), descriptor, libc::O_CLOEXEC) };
         }
     }
 }
 
-/// Where the handler writes; -1 for nowhere.
+/// The descriptor that the handler writes to; -1 for none.
 static SENDER: AtomicI32 = AtomicI32::new(-1);
 
-/// The other end; -1 for none.
+/// The other end of the socket pair; -1 for none.
 static RECEIVER: AtomicI32 = AtomicI32::new(-1);
 
-/// The signals that came and were not read, a bit for each.
+/// The signals that arrived and were not read, one bit each.
 static UNREAD: AtomicU32 = AtomicU32::new(0);
 
-/// Those that are to end the process.
+/// The signals that should end the process.
 const TERMINATION: u32 = 1 << Signal::Terminate as u32 | 1 << Signal::Interrupt as u32;
 
-/// When the first unread one of these came, in milliseconds of the system's clock.
+/// When the first unread one of these came, in milliseconds of the monotonic clock.
 static UNREAD_SINCE: AtomicU64 = AtomicU64::new(0);
 
-/// How long one of these may be unread before the reader is taken for hung.
+/// How long one of these may stay unread before the reader is taken to hang, in milliseconds.
 const READING_TIME: u64 = 250;
 
-/// The process whose [`Signals`] stands in [`SENDER`]; 0 for none.
+/// The process whose [`Signals`] owns [`SENDER`]; 0 for none.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-/// With what a process ends by a signal before it has a [`Signals`].
+/// The exit code of a process that a signal ends before it has a [`Signals`].
 static EARLY_EXIT_CODE: AtomicU8 = AtomicU8::new(0);
 
-/// How many threads are inside the handler.
+/// How many threads are running the handler.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Takes one of the unread signals of these bits. Others are those of `catch_early_signals` that
-/// nobody has asked for.
+/// Takes one of the unread signals with these bits. Other unread signals are early ones, caught by
+/// `catch_early_signals`, which this `Signals` does not report.
 fn take_unread(told: u32) -> Option<Signal> {
     let unread = UNREAD.load(Ordering::SeqCst) & told;
     let signal = Signal::ALL
@@ -277,30 +277,30 @@ fn take_unread(told: u32) -> Option<Signal> {
     Some(signal)
 }
 
-/// Notes a signal as unread; answers whether it is to end the process at once.
+/// Notes a signal as unread; returns whether it should end the process at once.
 fn note(signal: Signal) -> bool {
     if signal.bit() & TERMINATION == 0 {
         UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
         return false;
     }
     let now = milliseconds();
-    // Before the bit, by which a handler on another thread knows that there is a first.
+    // Must precede the bit, which tells a handler on another thread that there is a first one.
     if UNREAD.load(Ordering::SeqCst) & TERMINATION == 0 {
         UNREAD_SINCE.store(now, Ordering::SeqCst);
     }
     if UNREAD.fetch_or(signal.bit(), Ordering::SeqCst) & TERMINATION == 0 {
         return false;
     }
-    // A second of a kind counts as one of the other, so that it is not lost.
+    // A second signal of the same kind counts as the other kind, so that it is not lost.
     UNREAD.fetch_or(TERMINATION, Ordering::SeqCst);
     now.saturating_sub(UNREAD_SINCE.load(Ordering::SeqCst)) >= READING_TIME
 }
 
-/// The time on a clock that only goes forward.
+/// The time of the monotonic clock.
 fn milliseconds() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: `now` is writable memory for what the call fills in; where it fails, zeros are as
-    // good a time as any.
+    // SAFETY: `now` is writable memory for what the call fills in; if the call fails, the zeros are
+    // a valid time too.
     let now = unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()
@@ -308,22 +308,23 @@ fn milliseconds() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// Ends the process by a signal that is being handled, once the handler returns.
+/// Ends the process by the signal that is being handled, once the handler returns.
 fn end_by(number: libc::c_int) {
     // SAFETY: takes nothing and cannot fail.
     if unsafe { libc::getpid() } == 1 {
-        // Signals end no process 1 by themselves. This is the code that a shell tells of one.
+        // Signals do not end process 1 by themselves. This is the code that a shell reports for
+        // one.
         // SAFETY: may be called in a signal handler, and does not return.
         unsafe { libc::_exit(128 + number) };
     }
     raise_by_default(number);
 }
 
-/// Runs in a signal: touches nothing but atomics and `errno`, and calls what may be called there:
-/// `getpid`, `write`, `clock_gettime`, `sigaction`, `raise` and `_exit`.
+/// Runs in a signal handler: touches only atomics and `errno`, and makes only calls that are
+/// permitted there: `getpid`, `write`, `clock_gettime`, `sigaction`, `raise` and `_exit`.
 extern "C" fn notify(number: libc::c_int) {
     handle(|| {
-        // A child that was just forked must not speak in its parent's name.
+        // A child that was just forked must not report signals to its parent.
         if let Some(signal) = Signal::of_number(number).filter(|_| is_owner()) {
             if note(signal) {
                 end_by(number);
@@ -333,8 +334,8 @@ extern "C" fn notify(number: libc::c_int) {
     });
 }
 
-/// Runs in a signal of a process that has no [`Signals`] yet, as [`notify`] does. It may have one
-/// by the time that this gets on, on another thread.
+/// Runs in a signal handler of a process without [`Signals`], under the same rules as [`notify`].
+/// Another thread may create one while this runs.
 extern "C" fn note_early(number: libc::c_int) {
     match Signal::of_number(number) {
         Some(Signal::Terminate | Signal::Interrupt) => {
@@ -344,16 +345,16 @@ extern "C" fn note_early(number: libc::c_int) {
         }
         Some(signal @ (Signal::HangUp | Signal::Upgrade)) => handle(|| {
             UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
-            // `Signals::new` says where to write, then looks for the bit: one of the two wakes the
-            // reader.
+            // `Signals::new` first publishes the descriptor, then checks for the bit: one of the
+            // two wakes the reader.
             wake();
         }),
         None => {}
     }
 }
 
-/// Does what is to be done in a signal. The code that was interrupted gets back the `errno` it may
-/// be about to read.
+/// Runs `act` in a signal handler. Preserves `errno`, which the interrupted code may be about to
+/// read.
 fn handle(act: impl FnOnce()) {
     RUNNING.fetch_add(1, Ordering::SeqCst);
     let errno = errno_place();
@@ -365,30 +366,30 @@ fn handle(act: impl FnOnce()) {
     RUNNING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Whether this process has a [`Signals`]; a child that was just forked has not.
+/// Whether this process has a [`Signals`]; a child that was just forked does not.
 fn is_owner() -> bool {
     // SAFETY: takes nothing and cannot fail.
     let own = unsafe { libc::getpid() };
     own.unsigned_abs() == OWNER.load(Ordering::SeqCst)
 }
 
-/// Wakes the reader, if there is one. To be called inside of [`handle`].
+/// Wakes the reader, if there is one. Must be called inside [`handle`].
 fn wake() {
     let sender = SENDER.load(Ordering::SeqCst);
     if sender >= 0 && is_owner() {
         let byte = 0_u8;
-        // SAFETY: `byte` is one live, readable byte. The descriptor is open: who takes it out of
-        // SENDER closes it only after RUNNING was seen at 0.
+        // SAFETY: `byte` is one live, readable byte. The descriptor is open: the code that takes it
+        // out of SENDER closes it only after it has seen RUNNING at 0.
         unsafe { libc::write(sender, (&raw const byte).cast(), 1) };
     }
 }
 
-/// What is done on a signal.
+/// The action taken on a signal.
 struct Action(libc::sigaction);
 
 impl Action {
-    /// Sets a handler, `notify` or `note_early`, lets the signal through to this thread, and
-    /// answers what was set before.
+    /// Sets a handler, `notify` or `note_early`, unblocks the signal in this thread, and returns
+    /// the previous action.
     fn set(signal: Signal, handler: extern "C" fn(libc::c_int)) -> io::Result<Self> {
         // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid
         // in all of them.
@@ -399,7 +400,7 @@ impl Action {
         check(unsafe { libc::sigemptyset(&raw mut action.sa_mask) })?;
         let mut before = MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: `action` is live and complete, `before` is writable memory for what the call
-        // fills in, and the handler does only what a handler may.
+        // fills in, and the handler is async-signal-safe.
         check(unsafe { libc::sigaction(signal.number(), &raw const action, before.as_mut_ptr()) })?;
         // SAFETY: the call succeeded, so it has filled in all of `before`.
         let before = Self(unsafe { before.assume_init() });
@@ -407,14 +408,15 @@ impl Action {
         Ok(before)
     }
 
-    /// Whether it is that of `catch_early_signals`.
+    /// Whether this is the action of `catch_early_signals`.
     fn is_early(&self) -> bool {
         self.0.sa_sigaction == note_early as *const () as libc::sighandler_t
     }
 
     fn restore(&self, signal: Signal) {
-        // SAFETY: the structure is the one that the system gave for this signal; null asks for no
-        // answer. It cannot fail with a signal that could be caught before.
+        // SAFETY: the structure is the one that the system returned for this signal; with null, the
+        // old action is not reported. The call cannot fail for a signal that could be caught
+        // before.
         unsafe { libc::sigaction(signal.number(), &raw const self.0, ptr::null_mut()) };
     }
 }
@@ -425,13 +427,13 @@ impl std::fmt::Debug for Action {
     }
 }
 
-/// Lets a signal through to this thread: a mask that blocks it is inherited across `exec`, and no
-/// handler would ever run.
+/// Unblocks a signal in this thread: a mask that blocks it is inherited across `exec`, and the
+/// handler would never run.
 fn unblock(signal: Signal) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `set` is writable memory of the right type, emptied before anything is added; the
-    // last call only reads it, and null asks for no answer. None can fail with a signal that could
-    // be caught.
+    // last call only reads it, and with null does not report the old mask. None of them can fail
+    // for a signal that can be caught.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), signal.number());
@@ -441,7 +443,7 @@ fn unblock(signal: Signal) {
 
 fn errno_place() -> *mut libc::c_int {
     #[cfg(any(target_os = "linux", target_os = "emscripten", target_os = "redox"))]
-    // SAFETY: takes nothing and answers a pointer that is valid on this thread.
+    // SAFETY: takes nothing and returns a pointer that is valid on this thread.
     unsafe {
         libc::__errno_location()
     }
@@ -450,12 +452,12 @@ fn errno_place() -> *mut libc::c_int {
         target_os = "freebsd",
         target_os = "dragonfly"
     ))]
-    // SAFETY: takes nothing and answers a pointer that is valid on this thread.
+    // SAFETY: takes nothing and returns a pointer that is valid on this thread.
     unsafe {
         libc::__error()
     }
     #[cfg(any(target_os = "netbsd", target_os = "openbsd", target_os = "android"))]
-    // SAFETY: takes nothing and answers a pointer that is valid on this thread.
+    // SAFETY: takes nothing and returns a pointer that is valid on this thread.
     unsafe {
         libc::__errno()
     }
@@ -467,7 +469,7 @@ mod tests {
 
     use super::*;
 
-    /// Signals belong to the process: one test at a time.
+    /// Serializes the tests: signals belong to the process.
     fn alone() -> MutexGuard<'static, ()> {
         static ALONE: Mutex<()> = Mutex::new(());
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -482,7 +484,7 @@ mod tests {
     fn an_early_signal_that_another_thread_noted_late_woke_nobody() {
         let _alone = alone();
         let signals = Signals::new(&[Signal::HangUp]).unwrap();
-        // As if the handler had been entered before.
+        // As if the handler had been entered earlier.
         note_early(libc::SIGHUP);
         assert_eq!((&signals.receiver).read(&mut [0; 64]).unwrap(), 1);
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
@@ -554,7 +556,7 @@ mod tests {
         raise(Signal::HangUp);
         raise(Signal::Upgrade);
         let signals = Signals::new(&Signal::ALL).unwrap();
-        // Whoever waits for the descriptor is woken.
+        // A loop that waits for the descriptor is woken.
         assert_eq!((&signals.receiver).read(&mut [0; 64]).unwrap(), 1);
         let unread = || std::iter::from_fn(|| signals.next().unwrap()).collect::<Vec<_>>();
         assert_eq!(unread(), [Signal::HangUp, Signal::Upgrade]);
@@ -564,7 +566,7 @@ mod tests {
 
         let second = Signals::new(&[]).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::AlreadyExists);
-        // More than the socket holds bytes.
+        // More signals than the socket holds bytes.
         for _ in 0..10_000 {
             raise(Signal::HangUp);
         }
@@ -572,7 +574,7 @@ mod tests {
         assert_eq!(unread(), [Signal::Terminate, Signal::HangUp]);
         raise(Signal::Interrupt);
         assert_eq!(unread(), [Signal::Interrupt]);
-        // Two are two, also of a kind.
+        // Two signals are reported as two, even of the same kind.
         for signal in [Signal::Terminate, Signal::Interrupt] {
             raise(signal);
             raise(signal);

@@ -5,11 +5,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// Allocations of this size and more are padded.
 const LARGE: usize = 4 << 10;
 
-/// By so much: more than the 31 bytes that matter.
+/// The padding in bytes: more than the 31 that matter.
 const MORE: usize = 64;
 
-/// Nothing beyond this is ever allocated. Up to it, there is room for the bytes more in every
-/// layout.
+/// Nothing larger than this is ever allocated. Up to this size, the padding fits into every layout.
 const TOO_LARGE: usize = isize::MAX as usize / 4;
 
 /// The system's allocator, with padding after each large allocation; for programs, as their
@@ -31,34 +30,33 @@ const TOO_LARGE: usize = isize::MAX as usize / 4;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Staggered;
 
-// SAFETY: every call is the one of `System`, always with the same larger layout for the same
-// layout.
+// SAFETY: every call forwards to `System`, always with the same larger layout for a given layout.
 unsafe impl GlobalAlloc for Staggered {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: that of the caller; a larger layout is no empty one.
+        // SAFETY: as the caller promises; the larger layout is not empty.
         unsafe { System.alloc(larger(layout)) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: that of the caller; a larger layout is no empty one.
+        // SAFETY: as the caller promises; the larger layout is not empty.
         unsafe { System.alloc_zeroed(larger(layout)) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: that of the caller; the memory was allocated with this larger layout.
+        // SAFETY: as the caller promises; the memory was allocated with this larger layout.
         unsafe { System.dealloc(pointer, larger(layout)) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: that of the caller; the memory was allocated with this larger layout, and will be
-        // freed with what is larger than the new one.
+        // SAFETY: as the caller promises; the memory was allocated with this larger layout, and
+        // will be freed with the one that is larger than the new layout.
         unsafe { System.realloc(pointer, larger(layout), larger_size(size)) }
     }
 }
 
-/// What is allocated for `layout`.
+/// The layout that is actually allocated for `layout`.
 fn larger(layout: Layout) -> Layout {
-    // It always is a layout, as `layout` is one and `TOO_LARGE` what it is.
+    // This never fails, since `layout` is valid and `TOO_LARGE` leaves room for the padding.
     Layout::from_size_align(larger_size(layout.size()), layout.align()).unwrap_or(layout)
 }
 
@@ -74,7 +72,7 @@ const fn larger_size(size: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// A piece of memory that holds `7`s, and is freed in the end.
+    /// A piece of memory filled with `7`s, freed when dropped.
     struct Piece {
         pointer: *mut u8,
         layout: Layout,
@@ -93,11 +91,11 @@ mod tests {
         }
 
         fn resize(&mut self, size: usize) {
-            // SAFETY: it is allocated with this layout; the size is not 0.
+            // SAFETY: the memory is allocated with this layout; the size is not 0.
             self.pointer = unsafe { Staggered.realloc(self.pointer, self.layout, size) };
             assert!(!self.pointer.is_null());
             let kept = self.layout.size().min(size);
-            // SAFETY: so much was filled before, and has been kept.
+            // SAFETY: this many bytes were filled before, and have been kept.
             let bytes = unsafe { std::slice::from_raw_parts(self.pointer, kept) };
             assert!(bytes.iter().all(|&byte| byte == 7));
             self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
@@ -105,14 +103,14 @@ mod tests {
         }
 
         fn fill(&self) {
-            // SAFETY: all of it is allocated.
+            // SAFETY: the whole piece is allocated.
             unsafe { self.pointer.write_bytes(7, self.layout.size()) };
         }
     }
 
     impl Drop for Piece {
         fn drop(&mut self) {
-            // SAFETY: it is allocated with this layout.
+            // SAFETY: the memory is allocated with this layout.
             unsafe { Staggered.dealloc(self.pointer, self.layout) };
         }
     }
@@ -144,7 +142,7 @@ mod tests {
     fn zeros_are_zeros() {
         for size in SIZES {
             let layout = Layout::from_size_align(size, 1).unwrap();
-            // SAFETY: the layout is not an empty one; the memory is looked at before it is freed.
+            // SAFETY: the layout is not empty; the memory is read before it is freed.
             unsafe {
                 let pointer = Staggered.alloc_zeroed(layout);
                 assert!(!pointer.is_null());

@@ -12,7 +12,7 @@ use libc::{fstat64 as fstat, fstatat64 as fstatat, stat64 as stat};
 use crate::call::{check, with_c_str};
 use crate::clock::unix_now;
 
-/// The kind of an entry. Exhaustive: [`Other`](Self::Other) is all the rest.
+/// The kind of an entry. Exhaustive: [`Other`](Self::Other) covers all other kinds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EntryKind {
     /// A regular file.
@@ -28,7 +28,7 @@ pub enum EntryKind {
 /// The result of `fstat`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileStat {
-    /// Its kind.
+    /// The kind of the file.
     pub kind: EntryKind,
     /// Size in bytes.
     pub size: u64,
@@ -46,10 +46,11 @@ pub struct FileStat {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// What its content takes, in units of 512 bytes, on its way to the disk or there.
+    /// The space that its content takes, in units of 512 bytes, whether on the disk or yet to be
+    /// written.
     pub blocks: u64,
-    /// When the content (mtime), and when anything about the file (ctime), changed last: seconds
-    /// and nanoseconds of both. Equal values mean that the file has not changed.
+    /// When the content (mtime) and when anything about the file (ctime) last changed: seconds and
+    /// nanoseconds of both. If the values are equal, the file has not changed.
     pub changed: [i64; 4],
 }
 
@@ -58,21 +59,21 @@ pub struct FileStat {
 pub enum Storage {
     /// In memory only.
     Memory,
-    /// On a disk of this machine; what was changed lately may be in memory only.
+    /// On a disk of this machine; recent changes may be in memory only.
     Disk,
     /// Behind a network, or a process that may hang (FUSE).
     Remote,
 }
 
-/// What was changed so many seconds ago is mostly on the disk: Linux begins to write it after at
-/// most 35, unless told otherwise.
+/// In seconds. A change older than this is usually on the disk: by default Linux begins to write it
+/// after at most 35 seconds.
 const WRITTEN_AFTER: i64 = 60;
 
 impl FileStat {
-    /// Whether content of the file, which is in `storage`, may be on its way to a disk. To remove
-    /// that content, or to free the file, may wait until it is there.
+    /// Whether content of the file, which is in `storage`, may still be on its way to the disk.
+    /// Removing that content, or the file, may wait until it is written.
     pub fn is_unwritten(&self, storage: Storage) -> bool {
-        // The time of any change: others set that of the content.
+        // Use the ctime, since users can set the mtime.
         let changed = self.changed[2];
         storage == Storage::Disk
             && self.kind == EntryKind::File
@@ -160,7 +161,7 @@ mod tests {
             ..stat_descriptor(file.as_fd()).unwrap()
         };
         let ago = |seconds| {
-            // Its client has set the time of the content.
+            // A client has set the mtime.
             let changed = [0, 0, unix_now() - seconds, 0];
             FileStat { changed, ..facts }
         };

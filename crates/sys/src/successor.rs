@@ -14,11 +14,11 @@ use crate::children::{ChildProcess, exit_at_once, keep_ends};
 use crate::inherited::FIRST;
 use crate::open::copy_above;
 
-/// Names the descriptor on which a successor says that it is ready.
+/// The variable with the number of the descriptor on which a successor reports that it is ready.
 pub(crate) const READY: &str = "FTPDLIB_READY_FD";
 
-/// Names the addresses that the listeners were bound for, in their order, with commas between them;
-/// nothing for one that was given to its server.
+/// The variable with the addresses that the listeners were bound for, in their order, separated by
+/// commas; empty for a listener that was passed to its server.
 pub(crate) const BOUND_FOR: &str = "FTPDLIB_BOUND_FOR";
 
 /// A program that was started to take over.
@@ -32,10 +32,11 @@ pub struct Successor {
 
 /// Starts `program` with `arguments` (the first is its own name), this process's environment and
 /// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them. Each
-/// listener comes with the address that it was bound for, or none if it was passed to this process
-/// too. Each of `variables` takes the place of one of the same name in the environment.
+/// listener comes with the address that it was bound for, or `None` if it was passed to this
+/// process too. `variables` replace those of the same name in the environment.
 ///
-/// This process keeps its own copies. Processes with several threads may call this.
+/// This process keeps its own copies of the listeners. Processes with several threads may call
+/// this.
 ///
 /// # Errors
 ///
@@ -49,7 +50,7 @@ pub fn start_successor(
 ) -> io::Result<Successor> {
     let (ready, tell_ready) = pipe()?;
     let end = FIRST + listeners.len() as RawFd;
-    // Copies above the numbers they are to get, so that none takes another's place.
+    // Copies with numbers above the target numbers, so that none takes another's place.
     let mut sources = Vec::new();
     for (descriptor, _) in listeners {
         sources.push(copy_above(descriptor.as_raw_fd(), end)?);
@@ -59,7 +60,7 @@ pub fn start_successor(
     let path = c_string(program.as_os_str())?;
     let arguments = c_strings(arguments.iter().map(OsString::as_os_str))?;
     let mut environment = inherited_environment(listeners, end, variables)?;
-    // Only the child knows its number, and there nothing may be allocated any more.
+    // Only the child knows its process ID, and it may not allocate memory any more.
     let mut listen_pid = *b"LISTEN_PID=0000000000\0";
     let argv = pointers(&arguments);
     environment.push(CString::default());
@@ -67,9 +68,9 @@ pub fn start_successor(
     let place = envp.len() - 2;
     keep_ends()?;
 
-    // SAFETY: the child of a process with threads may do what a signal handler may, until it runs
-    // another program. It calls nothing but `getpid`, `dup2`, `execve` and `_exit`, and writes to
-    // arrays that are there already: no lock is taken and no memory asked for.
+    // SAFETY: until it runs another program, the child of a process with threads may only do what a
+    // signal handler may. It calls nothing but `getpid`, `dup2`, `execve` and `_exit`, and writes
+    // to existing arrays: it takes no lock and allocates no memory.
     let child = check(unsafe { libc::fork() })?;
     if child != 0 {
         return Ok(Successor {
@@ -87,16 +88,16 @@ pub fn start_successor(
         }
     }
     envp[place] = listen_pid.as_ptr().cast();
-    // SAFETY: all three are live and end as they have to: a string with a NUL, two lists of such
-    // strings with a null pointer.
+    // SAFETY: all three are live and properly terminated: a string with a NUL, and two lists of
+    // such strings with a null pointer.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     exit_at_once(NOT_RUN)
 }
 
-/// What a shell answers for a program that it cannot run.
+/// The exit code of a shell for a program that it cannot run.
 const NOT_RUN: i32 = 127;
 
-/// The environment, with new values for the passed descriptors and `variables`, and without
+/// Returns the environment with new values for the passed descriptors and `variables`, but without
 /// `LISTEN_PID`. The service manager's watchdog applies to the successor if it applies to this
 /// process.
 fn inherited_environment(
@@ -145,14 +146,14 @@ fn c_strings<'a>(texts: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CStri
     texts.map(c_string).collect()
 }
 
-/// A list as `execve` wants it.
+/// Returns a null-terminated list, as `execve` requires.
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     let ends = [ptr::null()];
     let strings = strings.iter().map(|string| string.as_ptr());
     strings.chain(ends).collect()
 }
 
-/// Puts the decimal digits of `number`, with a NUL behind the last, after the name of the entry.
+/// Writes the decimal digits of `number` and a NUL after the name in `entry`.
 fn write_number(entry: &mut [u8; 22], number: u32) {
     let mut power = 1_000_000_000;
     while power > 1 && power > number {

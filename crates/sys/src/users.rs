@@ -25,10 +25,10 @@ use crate::call::with_c_str;
 /// ```
 pub fn user_name(uid: u32) -> io::Result<Option<String>> {
     let ask = |entry: *mut libc::passwd, start, length, found| {
-        // SAFETY: what `look_up` gives is what this asks for.
+        // SAFETY: `look_up` passes what this call requires.
         Ok(unsafe { libc::getpwuid_r(uid, entry, start, length, found) })
     };
-    // SAFETY: `ask` is a function of the kind meant. The name is one of the strings it promises.
+    // SAFETY: `ask` does what `look_up` requires. The name is one of the strings that it fills in.
     unsafe { look_up(ask, |entry| owned(entry.pw_name)) }
 }
 
@@ -38,13 +38,13 @@ pub fn user_name(uid: u32) -> io::Result<Option<String>> {
 ///
 /// # Errors
 ///
-/// As of [`user_name`].
+/// As for [`user_name`].
 pub fn group_name(gid: u32) -> io::Result<Option<String>> {
     let ask = |entry: *mut libc::group, start, length, found| {
-        // SAFETY: what `look_up` gives is what this asks for.
+        // SAFETY: `look_up` passes what this call requires.
         Ok(unsafe { libc::getgrgid_r(gid, entry, start, length, found) })
     };
-    // SAFETY: `ask` is a function of the kind meant. The name is one of the strings it promises.
+    // SAFETY: `ask` does what `look_up` requires. The name is one of the strings that it fills in.
     unsafe { look_up(ask, |entry| owned(entry.gr_name)) }
 }
 
@@ -65,7 +65,7 @@ pub struct UserRecord {
 }
 
 impl UserRecord {
-    /// Looks up the user with this name, which is never taken as an ID; `None` if there is none.
+    /// Looks up the user with this name, which is never read as an ID; `None` if there is none.
     ///
     /// May wait for a directory service.
     ///
@@ -86,7 +86,7 @@ impl UserRecord {
         let ask = |entry: *mut libc::passwd, start, length, found| {
             with_c_str(name.as_bytes(), |name| {
                 // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
-                // `look_up` gives.
+                // `look_up` passes.
                 Ok(unsafe { libc::getpwnam_r(name.as_ptr(), entry, start, length, found) })
             })
         };
@@ -100,7 +100,7 @@ impl UserRecord {
             // SAFETY: as above.
             shell: unsafe { path(entry.pw_shell) },
         };
-        // SAFETY: `ask` is a function of the kind meant.
+        // SAFETY: `ask` does what `look_up` requires.
         unsafe { look_up(ask, keep) }
     }
 }
@@ -109,14 +109,14 @@ impl UserRecord {
 #[cfg(target_os = "linux")]
 pub(crate) struct UserEntry {
     pub(crate) uid: u32,
-    /// The group that is the user's own.
+    /// The user's primary group.
     pub(crate) gid: u32,
-    /// `None` for a number that the database does not have.
+    /// `None` for a number that is not in the database.
     pub(crate) name: Option<String>,
 }
 
-/// The user of this name or number. A number that the database does not have stands for itself,
-/// with the group of the same number.
+/// Looks up the user with this name or number. A number that is not in the database stands for
+/// itself, with the group of the same number.
 #[cfg(target_os = "linux")]
 pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
     let number = name.parse().ok();
@@ -141,7 +141,7 @@ pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
     }))
 }
 
-/// The group of this name or number; a number stands for itself.
+/// Looks up the group with this name or number; a number stands for itself.
 #[cfg(target_os = "linux")]
 pub(crate) fn find_group(name: &str) -> io::Result<Option<u32>> {
     if let Ok(gid) = name.parse() {
@@ -150,17 +150,18 @@ pub(crate) fn find_group(name: &str) -> io::Result<Option<u32>> {
     let ask = |entry: *mut libc::group, start, length, found| {
         with_c_str(name.as_bytes(), |name| {
             // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
-            // `look_up` gives.
+            // `look_up` passes.
             Ok(unsafe { libc::getgrnam_r(name.as_ptr(), entry, start, length, found) })
         })
     };
-    // SAFETY: `ask` is a function of the kind meant.
+    // SAFETY: `ask` does what `look_up` requires.
     unsafe { look_up(ask, |entry| entry.gr_gid) }
 }
 
-/// The groups that a user is a member of, `gid` among them.
+/// Returns the groups that a user is a member of, including `gid`.
 ///
-/// An error is no list: groups may also take rights away, by a mode such as `0604`.
+/// An error must not be taken for an empty list: groups may also take rights away, by a mode such
+/// as `0604`.
 #[cfg(target_os = "linux")]
 pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
     let mut groups = vec![gid; 64];
@@ -178,7 +179,7 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
                 groups.truncate(wanted);
                 return Ok(groups);
             }
-            // It says how many there are.
+            // The call has set how many groups there are.
             Ok(_) if wanted > groups.len() => groups.resize(wanted, gid),
             Ok(_) => {
                 let problem = format!("the groups of user {user:?} cannot be found out");
@@ -189,18 +190,18 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
     }
 }
 
-/// What `keep` takes of the entry that `ask` finds in a database, in ever more room for as long as
-/// it answers `ERANGE`; `None` if there is none, as for a name that `ask` cannot even give to the
-/// system.
+/// Returns what `keep` takes from the entry that `ask` finds in a database; `None` if there is no
+/// entry, or if the name has a NUL byte. Enlarges the buffer as long as `ask` returns `ERANGE`.
 ///
-/// `ask` gets a writable place for an entry, the start and the length of a writable room, and a
-/// writable place for a pointer, which is null; they are its own for the call.
+/// `ask` is passed a writable place for an entry, the start and the length of a writable buffer,
+/// and a writable place for a pointer, initially null; all of them are exclusively its own during
+/// the call.
 ///
 /// # Safety
 ///
-/// Where `ask` leaves a pointer there that is not null, it has filled in the entry, whose pointers
-/// point to NUL-terminated strings inside the room, as `getpwnam_r` and its kin do. What `keep`
-/// gives does not refer to them.
+/// If `ask` sets the pointer to anything but null, it has filled in the entry, whose pointers point
+/// to NUL-terminated strings inside the buffer, as `getpwnam_r` and similar functions do. The
+/// result of `keep` does not refer to these strings.
 pub(crate) unsafe fn look_up<E, T>(
     ask: impl Fn(*mut E, *mut c_char, libc::size_t, *mut *mut E) -> io::Result<libc::c_int>,
     keep: impl FnOnce(&E) -> T,
@@ -221,12 +222,12 @@ pub(crate) unsafe fn look_up<E, T>(
             Err(error) => return Err(error),
         };
         if !found.is_null() {
-            // SAFETY: something was found, so the caller promises that all of it is filled in. The
-            // strings of the room live until this returns.
+            // SAFETY: an entry was found, so the caller promises that all of it is filled in. The
+            // strings in the buffer live until this returns.
             return Ok(Some(keep(unsafe { entry.assume_init_ref() })));
         }
         match code {
-            // A group with many thousand members needs this.
+            // A group with many thousands of members needs this.
             libc::ERANGE if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
             // There is no such entry, or no such database.
             0 | libc::ENOENT | libc::ESRCH => return Ok(None),
@@ -239,9 +240,9 @@ const MOST_ROOM: usize = 4 * 1024 * 1024;
 
 /// # Safety
 ///
-/// `name` points to a NUL-terminated string that stays as it is for the call.
+/// `name` must point to a NUL-terminated string that does not change during the call.
 pub(crate) unsafe fn owned(name: *const c_char) -> String {
-    // SAFETY: the caller promises what `from_ptr` asks for.
+    // SAFETY: the caller promises what `from_ptr` requires.
     unsafe { CStr::from_ptr(name) }
         .to_string_lossy()
         .into_owned()
@@ -251,7 +252,7 @@ pub(crate) unsafe fn owned(name: *const c_char) -> String {
 ///
 /// As for [`owned`].
 unsafe fn path(text: *const c_char) -> PathBuf {
-    // SAFETY: the caller promises what `from_ptr` asks for.
+    // SAFETY: the caller promises what `from_ptr` requires.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
     OsStr::from_bytes(bytes).into()
 }

@@ -9,7 +9,7 @@ use std::sync::Once;
 /// The zone is read once (`TZ` or `/etc/localtime`); later changes have no effect.
 pub fn local_offset(unix: i64) -> i32 {
     static ZONE: Once = Once::new();
-    // `localtime_r` need not read the zone itself.
+    // `localtime_r` is not required to read the zone itself.
     ZONE.call_once(|| {
         // SAFETY: reads the environment, which nothing in this library changes, and the zone file.
         unsafe { tzset() }
@@ -22,13 +22,13 @@ pub fn local_offset(unix: i64) -> i32 {
     if filled.is_null() {
         return 0;
     }
-    // SAFETY: the call answered other than null, so it has filled in all of `civil`.
+    // SAFETY: the call did not return null, so it has filled in all of `civil`.
     let offset = unsafe { civil.assume_init() }.tm_gmtoff;
     i32::try_from(offset).unwrap_or(0)
 }
 
 unsafe extern "C" {
-    /// The libc crate has no binding of it on every system.
+    /// The libc crate does not have this binding on every system.
     fn tzset();
 }
 

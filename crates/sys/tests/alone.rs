@@ -1,4 +1,4 @@
-//! What only a process with one thread may do: fork, and what children are for.
+//! What only a process with a single thread may do: fork, and what it uses children for.
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -52,7 +52,7 @@ mod linux {
         random_number, send_file,
     };
 
-    /// Runs `body` in a child, which ends with code 0 unless it panics.
+    /// Runs `body` in a child, which exits with code 0 unless `body` panics.
     fn child(body: impl FnOnce()) -> ChildProcess {
         match fork().unwrap() {
             Fork::Parent(child) => child,
@@ -70,7 +70,7 @@ mod linux {
             let _ = (&reader).read(&mut [0]);
             exit_at_once(42);
         });
-        // Both ends of this side went into the closure, and were dropped with it.
+        // Both ends on this side were moved into the closure, and dropped with it.
         assert_eq!(waiting.wait().unwrap(), ChildEnd::Code(42));
         assert_eq!(waiting.try_wait().unwrap(), Some(ChildEnd::Code(42)));
     }
@@ -86,7 +86,7 @@ mod linux {
         drop(writer);
     }
 
-    /// Says in a child process that it was started so.
+    /// Tells a child process that it was started by this test.
     pub(super) const SIGCHLD_IGNORED: &str = "FTPDLIB_TEST_SIGCHLD_IGNORED";
 
     pub(super) fn children_of_a_process_that_ignores_sigchld_were_killed_under_numbers_of_others() {
@@ -98,7 +98,7 @@ mod linux {
         assert!(run.unwrap().success());
     }
 
-    /// Says in a process that it was started with little memory.
+    /// Tells a process that it was started with little memory.
     pub(super) const LITTLE_MEMORY: &str = "FTPDLIB_TEST_LITTLE_MEMORY";
 
     pub(super) fn a_hash_without_memory_looked_like_that_of_an_unknown_method() {
@@ -111,7 +111,7 @@ mod linux {
     }
 
     pub(super) fn a_hash_is_not_made_without_memory() {
-        // It takes 1 GiB.
+        // This takes 1 GiB.
         match crypt("sesame", "$y$jFT$saltoftests.") {
             // A system without the library, or with one that does not know the method.
             Ok(None) => {}
@@ -169,7 +169,7 @@ mod linux {
                 child(|| {
                     for _ in 0..1000 {
                         let _guard = lock.lock().unwrap();
-                        // Not one step: without the lock some would be lost.
+                        // Not atomic: without the lock, some increments would be lost.
                         let before = words[0].load(Ordering::SeqCst);
                         words[0].store(before + 1, Ordering::SeqCst);
                     }
@@ -209,14 +209,14 @@ mod linux {
             });
         });
         reader.read_exact(&mut [0]).unwrap();
-        // Each waits for what the other has: the system says that they would do so for ever.
+        // Each process waits for what the other holds, so the system reports a deadlock.
         thread::scope(|scope| {
             let waiting = scope.spawn(|| drop(lock.lock_one(1).unwrap()));
             drop(lock.lock_one(2).unwrap());
             drop(mine);
             waiting.join().unwrap();
         });
-        // A joined thread may be one of the process's still, which cannot be forked then.
+        // The system may still count a joined thread, and the process cannot be forked then.
         while check_forkable().is_err() {
             thread::yield_now();
         }
@@ -242,7 +242,8 @@ mod linux {
                 SharedWords::new(2).unwrap(),
                 ProcessPlaces::new(most).unwrap(),
             );
-            // Two threads of each process have places at once, one of them queues up at a time.
+            // Two threads of each process hold places at once, but only one of them queues up at a
+            // time.
             let work = |queue: &Mutex<()>| {
                 for _ in 0..200 {
                     let turn = queue.lock().unwrap();
@@ -273,8 +274,8 @@ mod linux {
         }
     }
 
-    /// Starts a process that takes a ticket, and a place as soon as it can, which it tells by
-    /// `name` and keeps until one byte comes.
+    /// Starts a process that takes a ticket, and then a place as soon as it can. It reports that
+    /// with `name`, and keeps the place until it reads a byte.
     fn in_queue(
         places: &ProcessPlaces,
         name: u8,
@@ -301,7 +302,8 @@ mod linux {
             .map(|name| in_queue(&places, name, &tell, &wait))
             .collect();
         for name in 0..5 {
-            // Who came last is behind the others, though the place is free for a moment each time.
+            // The last process is behind the others, although the place is free for a moment each
+            // time.
             let mut next = [5];
             told.read_exact(&mut next).unwrap();
             assert_eq!(next, [name]);
@@ -369,7 +371,7 @@ mod linux {
         assert!(parents.len() >= 2);
         let mut child = child(|| {
             let common = sockets().into_iter().filter(|own| parents.contains(own));
-            // What the test itself was started with.
+            // Only those that the test itself was started with.
             assert_eq!(common.count(), parents.len() - 2);
         });
         assert!(child.wait().unwrap().is_success());
@@ -400,7 +402,7 @@ mod linux {
             assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         });
         assert!(serving.wait().unwrap().is_success());
-        // What the program itself writes is as before.
+        // The program's own writes are not affected.
         let mut own = child(|| {
             by_default();
             expect_broken_pipe(|| ());
@@ -428,7 +430,7 @@ mod linux {
         let mut child = child(|| {
             Identity::may_be_assumed().unwrap();
             identity.try_out().unwrap();
-            // Nothing of this process has changed.
+            // The process that tried it has not changed.
             assert!(is_root());
             identity.assume().unwrap();
             let status = fs::read_to_string("/proc/self/status").unwrap();

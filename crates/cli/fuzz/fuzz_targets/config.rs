@@ -1,4 +1,4 @@
-//! The input as a configuration file: it is taken, or refused in one line.
+//! Parses the input as a configuration file: it is accepted, or refused in one line.
 #![no_main]
 #![expect(
     dead_code,
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 
-// A program has no public interface to be fuzzed by.
+// The program is not a library, so its modules are included.
 #[path = "../../src/args.rs"]
 mod args;
 #[path = "../../src/config/mod.rs"]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::field;
 
-/// Who decides who may log in. The keys but `kind` are about system users.
+/// Where users come from. All keys but `kind` concern system users.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Authorizer {
@@ -43,7 +43,7 @@ impl Default for Authorizer {
 }
 
 impl Authorizer {
-    /// The first key about system users that says something: another value than its default.
+    /// Returns the first key about system users that differs from its default.
     pub(crate) fn system_only_key(&self) -> Option<&'static str> {
         let Self {
             kind: _,

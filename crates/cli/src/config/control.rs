@@ -22,16 +22,16 @@ pub(crate) struct Control {
     pub(crate) banner: String,
     #[serde(deserialize_with = "field::count_from_one")]
     pub(crate) max_login_attempts: u32,
-    /// How long a failed login waits for its reply.
+    /// How long the reply to a failed login is delayed.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) auth_failed_timeout: Duration,
     pub(crate) permit_foreign_addresses: bool,
     pub(crate) permit_privileged_ports: bool,
     #[serde(deserialize_with = "field::masquerade_address")]
     pub(crate) masquerade_address: MasqueradeAddress,
-    /// Also for clients on the server's own network.
+    /// Whether clients on the server's own network get it, too.
     pub(crate) masquerade_own_network: bool,
-    /// By local address.
+    /// Maps local addresses to those that clients are told.
     #[serde(deserialize_with = "field::ipv4_map")]
     pub(crate) masquerade_address_map: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// `None` = the kernel's choice.
@@ -40,9 +40,9 @@ pub(crate) struct Control {
     pub(crate) use_gmt_times: bool,
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
-    /// Instead of what they lead to.
+    /// Whether MLSD shows links instead of their targets.
     pub(crate) mlsd_shows_links: bool,
-    /// How long a loop may look for the next command before it sleeps; 0 = not at all.
+    /// How long a loop may poll for the next command before it sleeps; 0 = not at all.
     #[serde(deserialize_with = "field::busy_poll")]
     pub(crate) busy_poll: Duration,
     #[serde(deserialize_with = "field::encoding")]
@@ -52,10 +52,10 @@ pub(crate) struct Control {
     pub(crate) legacy_encoding: NameEncoding,
     #[serde(deserialize_with = "field::log_prefix")]
     pub(crate) log_prefix: String,
-    /// Accepted by `HOST`.
+    /// Names that `HOST` accepts.
     #[serde(deserialize_with = "field::host_names")]
     pub(crate) host_names: Vec<String>,
-    /// Most bytes that a digest reads; 0 = no limit.
+    /// Maximum number of bytes that a digest reads; 0 = no limit.
     #[serde(deserialize_with = "field::bytes")]
     pub(crate) hash_limit: u64,
 }

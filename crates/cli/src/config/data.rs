@@ -10,30 +10,31 @@ use super::field;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Data {
-    /// How long a transfer may stall; 0 = for ever.
+    /// How long a transfer may stall; 0 = forever.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) timeout: Duration,
-    /// Bytes.
+    /// In bytes.
     #[serde(deserialize_with = "field::buffer_size")]
     pub(crate) ac_in_buffer_size: u32,
-    /// Bytes.
+    /// In bytes.
     #[serde(deserialize_with = "field::buffer_size")]
     pub(crate) ac_out_buffer_size: u32,
-    /// Upload, bytes per second and connection; 0 = no limit.
+    /// For uploads, in bytes per second and connection; 0 = no limit.
     #[serde(deserialize_with = "field::bytes")]
     pub(crate) read_limit: u64,
-    /// Download, bytes per second and connection; 0 = no limit.
+    /// For downloads, in bytes per second and connection; 0 = no limit.
     #[serde(deserialize_with = "field::bytes")]
     pub(crate) write_limit: u64,
-    /// For the client to connect; 0 = no limit.
+    /// How long the client may take to connect; 0 = no limit.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) passive_timeout: Duration,
-    /// For the server to connect; 0 = the system's limit.
+    /// How long the server tries to connect; 0 = the system's limit.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) active_timeout: Duration,
 }
 
-/// Bytes of a buffer that is not set. Uploads to local disks are then read in larger pieces.
+/// The size of a buffer that is not configured, in bytes. With it, uploads to local disks are read
+/// in larger pieces.
 pub(crate) const DEFAULT_BUFFER: u32 = 64 * 1024;
 
 impl Default for Data {

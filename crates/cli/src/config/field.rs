@@ -23,7 +23,7 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D:
     from.deserialize_any(Seconds)
 }
 
-/// The same, if the key is there.
+/// Like [`seconds`], for a key without a default.
 pub(super) fn stated_seconds<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Duration>, D::Error> {
@@ -63,7 +63,7 @@ pub(super) fn threads<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     whole(from, value::THREADS)
 }
 
-/// Bytes per second, where 0 means none of its own.
+/// A number of bytes per second, where 0 means no rate of its own.
 pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))
 }
@@ -78,19 +78,19 @@ pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::
     whole(from, 512..=16 * 1024 * 1024)
 }
 
-/// One of the names of an enum, which would by itself be read from a table with such a key too.
+/// One of the names of an enum, which by itself would also accept a table with such a key.
 pub(super) fn name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     T::deserialize(String::deserialize(from)?.into_deserializer())
 }
 
-/// The same, if the key is there.
+/// Like [`name`], for a key without a default.
 pub(super) fn stated_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     name(from).map(Some)
 }
 
-/// A text, where an empty one means none.
+/// A text; an empty one means none.
 pub(super) fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
 }
@@ -113,19 +113,19 @@ pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Err
     text(from, value::path)
 }
 
-/// A path, if the key is there.
+/// A path, for a key without a default.
 pub(super) fn stated_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     path(from).map(Some)
 }
 
-/// A path, where an empty one means none.
+/// A path; an empty one means none.
 pub(super) fn path_or_none<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<PathBuf>, D::Error> {
     Ok(text_or_none(from)?.map(PathBuf::from))
 }
 
-/// Addresses to listen on: at least one, none twice.
+/// Addresses to listen on: at least one, without duplicates.
 pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
     let addresses = texts(from, value::listen)?;
     if addresses.is_empty() {
@@ -151,7 +151,7 @@ pub(super) fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Strin
     texts(from, value::host_name)
 }
 
-/// An IPv4 address or a host name, where an empty text means none.
+/// An IPv4 address or a host name; an empty text means none.
 pub(super) fn masquerade_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<MasqueradeAddress, D::Error> {
@@ -161,7 +161,7 @@ pub(super) fn masquerade_address<'de, D: Deserializer<'de>>(
     }
 }
 
-/// An encoding of path names, or none.
+/// An encoding of path names, for a key without a default.
 pub(super) fn encoding_or_none<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<NameEncoding>, D::Error> {
@@ -179,7 +179,7 @@ pub(super) fn ipv4_map<'de, D: Deserializer<'de>>(
         .map_err(Error::custom)
 }
 
-/// Ports as `FROM-TO` or as a list, where an empty text or list means none.
+/// Ports as `FROM-TO` or as a list; an empty text or list means none.
 pub(super) fn ports_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ports>, D::Error> {
     Ok(Some(from.deserialize_any(PortsVisitor)?).filter(|ports| !ports.is_empty()))
 }
@@ -194,7 +194,7 @@ pub(super) fn perms<'de, D: Deserializer<'de>>(from: D) -> Result<Perms, D::Erro
     text(from, value::perms)
 }
 
-/// Permission letters, or none of them said.
+/// Permission letters, for a key without a default.
 pub(super) fn perms_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Perms>, D::Error> {
     perms(from).map(Some)
 }

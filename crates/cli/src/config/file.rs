@@ -51,7 +51,7 @@ impl ConfigFile {
     /// As [`read`](Self::read), except for reading the file.
     pub(crate) fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
         let document = DeTable::parse(&text).ok();
-        // What is no document is an error below.
+        // If the text is no document, the parser reports the error below.
         let is_empty = document
             .as_ref()
             .is_some_and(|document| document.get_ref().is_empty());
@@ -92,12 +92,12 @@ impl ConfigFile {
         &self.config
     }
 
-    /// Whether it has no key and no table, only comments at most.
+    /// Whether the file has no key and no table, at most comments.
     pub(crate) fn is_empty(&self) -> bool {
         self.is_empty
     }
 
-    /// Its path, as given.
+    /// The file's path, as given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -129,17 +129,17 @@ impl ConfigFile {
     }
 }
 
-/// Whether what was found at the key must not be shown.
+/// Whether the value of this key must not be shown.
 fn is_secret(key: &str) -> bool {
     key.ends_with("password") || key.ends_with("password_hash")
 }
 
-/// Whether the parser complains of the key, and so says nothing of its value.
+/// Whether the parser's message is about the key, and so does not show its value.
 fn is_about_key(message: &str) -> bool {
     message.starts_with("duplicate key") || message.starts_with("unknown field ")
 }
 
-/// The parser's message in the words of a configuration file, on one line.
+/// Rewrites the parser's message in the words of a configuration file, on one line.
 fn words(message: &str) -> String {
     if message.starts_with("duplicate key") || message.starts_with("cannot extend value") {
         return "found again, expected each key once".to_owned();

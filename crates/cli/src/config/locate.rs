@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-/// Returns the line of `key`, counted from 1; if the key is missing, that of the nearest enclosing
-/// table.
+/// Returns the line of `key`, counted from 1; if the key is missing, the line of the nearest
+/// enclosing table.
 pub(super) fn line_of(text: &str, key: &str) -> usize {
     let (document, _) = DeTable::parse_recoverable(text);
     let mut steps = key.split(['.', '[', ']']).filter(|step| !step.is_empty());
@@ -15,7 +15,7 @@ pub(super) fn line_of(text: &str, key: &str) -> usize {
     line_at(text, span.start)
 }
 
-/// Where the key that `steps` lead to stands, or the last one on the way that is there.
+/// Returns where the key that `steps` lead to is, or the last one on the way that exists.
 fn span_in_table<'a>(
     table: &DeTable<'_>,
     steps: &mut impl Iterator<Item = &'a str>,
@@ -40,27 +40,27 @@ fn span_in_value<'a>(
     }
 }
 
-/// The line of a byte of the text, counted from 1.
+/// Returns the line of the byte at `offset`, counted from 1.
 pub(super) fn line_at(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     1 + before.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// The key whose name or value holds a byte of the text; empty where none does.
+/// Returns the key whose name or value contains the byte at `offset`; empty if none does.
 pub(super) fn key_at(text: &str, offset: usize) -> String {
-    // Also in a text that is no TOML, as far as it can be read.
+    // A text that is not TOML is read as far as possible.
     let (document, _) = DeTable::parse_recoverable(text);
     in_table(document.get_ref(), "", offset).unwrap_or_else(|| key_on_line(text, offset))
 }
 
-/// What stands before the equals sign on the line of a byte.
+/// Returns what precedes the equals sign on the line of the byte.
 fn key_on_line(text: &str, offset: usize) -> String {
     let line = text.lines().nth(line_at(text, offset) - 1);
     line.and_then(|line| line.split_once('='))
         .map_or_else(String::new, |(key, _)| key.trim().to_owned())
 }
 
-/// What the header of a table names that stands on the line of a byte; empty where none does.
+/// Returns the table whose header is on the line of the byte; empty if there is no header.
 pub(super) fn header_at(text: &str, offset: usize) -> String {
     let line = text.lines().nth(line_at(text, offset) - 1);
     let name = line.and_then(|line| {
@@ -71,7 +71,7 @@ pub(super) fn header_at(text: &str, offset: usize) -> String {
 }
 
 fn in_table(table: &DeTable<'_>, path: &str, offset: usize) -> Option<String> {
-    // Looked for in depth first: a table that was opened by its header does not span its entries.
+    // Search in depth first: a table opened by its header does not span its entries.
     table.iter().find_map(|(name, value)| {
         let dot = if path.is_empty() { "" } else { "." };
         let path = format!("{path}{dot}{}", name.get_ref());

@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::field;
 
-/// Where transfers are written down, beside the log on standard error; `None` = nowhere.
+/// The files that transfers are logged to, besides the log on standard error; `None` = nowhere.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Log {
     /// In wu-ftpd's format.
     #[serde(deserialize_with = "field::path_or_none")]
     pub(crate) xferlog: Option<PathBuf>,
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[serde(deserialize_with = "field::path_or_none")]
     pub(crate) json: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The configuration file: one module a section, defaults and all.
+//! The configuration file: one module per section, including defaults.
 
 mod authorizer;
 mod control;
@@ -25,7 +25,7 @@ pub(crate) use server::{Concurrency, Server};
 pub(crate) use tls::{ClientCertificate, SessionReuse, Tls, TlsVersion};
 pub(crate) use users::{Anonymous, User};
 
-/// A whole file. What is left out has its default.
+/// A whole configuration file. Missing keys have their defaults.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {

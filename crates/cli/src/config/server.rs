@@ -13,21 +13,21 @@ use super::field;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Server {
-    /// One or more.
+    /// At least one.
     #[serde(deserialize_with = "field::listen")]
     pub(crate) listen: Vec<SocketAddr>,
     #[serde(deserialize_with = "field::name")]
     pub(crate) concurrency: Concurrency,
-    /// Processes under pre-fork; 0 = one per usable CPU.
+    /// Number of processes under pre-fork; 0 = one per usable CPU.
     #[serde(deserialize_with = "field::workers")]
     pub(crate) workers: u32,
-    /// Loops in the one process of `async`; 0 = one per usable CPU.
+    /// Number of loops in the single process of `async`; 0 = one per usable CPU.
     #[serde(deserialize_with = "field::threads")]
     pub(crate) threads: u32,
-    /// Taken on after binding.
+    /// The user to become after binding.
     #[serde(deserialize_with = "field::text_or_none")]
     pub(crate) user: Option<String>,
-    /// Taken on after binding.
+    /// The group to take on after binding.
     #[serde(deserialize_with = "field::text_or_none")]
     pub(crate) group: Option<String>,
     /// Networks whose PROXY header is required and believed.
@@ -35,13 +35,13 @@ pub(crate) struct Server {
     pub(crate) proxy_protocol_from: Vec<IpNet>,
     #[serde(deserialize_with = "field::count_from_one")]
     pub(crate) backlog: u32,
-    /// Control and data connections together; 0 = no limit.
+    /// Limit for control and data connections together; 0 = no limit.
     #[serde(deserialize_with = "field::count")]
     pub(crate) max_cons: u32,
-    /// Of one address; 0 = no limit.
+    /// The same limit for one client address; 0 = no limit.
     #[serde(deserialize_with = "field::count")]
     pub(crate) max_cons_per_ip: u32,
-    /// How long transfers may go on after the first signal to stop.
+    /// How long transfers may continue after the first signal to stop.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) shutdown_grace: Duration,
 }

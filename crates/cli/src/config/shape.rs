@@ -1,18 +1,18 @@
-//! Tables where tables belong, and lists of them.
+//! Checks that tables, and lists of tables, are where they belong.
 //!
-//! A list would be read as a table's values in order, so it is looked for first. Of a table for a
-//! list, the parser names what the table holds.
+//! This precedes the parser, which would read a list as the values of a table in order, and which,
+//! for a table in place of a list, names the table's content.
 
 use toml::de::{DeTable, DeValue};
 
-/// A key that holds what it must not.
+/// A key with the wrong kind of value.
 pub(super) struct Misplaced {
     pub(super) key: String,
     pub(super) found: &'static str,
     pub(super) expected: &'static str,
 }
 
-/// The first place that must hold a table, or a list of them, and does not.
+/// Finds the first value that must be a table, or a list of tables, and is not.
 pub(super) fn misplaced(document: &DeTable<'_>) -> Option<Misplaced> {
     const SECTIONS: [&str; 8] = [
         "server",
@@ -46,7 +46,7 @@ pub(super) fn misplaced(document: &DeTable<'_>) -> Option<Misplaced> {
         })
 }
 
-/// What is neither list nor table is left to the parser.
+/// A value that is neither a list nor a table is left to the parser.
 fn in_list(value: &DeValue<'_>, path: &str) -> Option<Misplaced> {
     if value.is_table() {
         return Some(Misplaced {

@@ -25,11 +25,11 @@ pub(crate) struct Tls {
     #[serde(deserialize_with = "session_reuse")]
     pub(crate) require_session_reuse: SessionReuse,
     pub(crate) strict_close: Option<bool>,
-    /// Empty for none; see [`authority`](Self::authority).
+    /// Empty = none; see [`authority`](Self::authority).
     pub(crate) client_ca: Option<PathBuf>,
     #[serde(deserialize_with = "field::stated_name")]
     pub(crate) client_certificate: Option<ClientCertificate>,
-    /// 0 = no limit; nothing said = the library's.
+    /// 0 = no limit; `None` = the library's.
     #[serde(deserialize_with = "field::stated_seconds")]
     pub(crate) handshake_timeout: Option<Duration>,
     /// 0 = never.
@@ -38,7 +38,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// The authority that signs client certificates, if clients are asked for any.
+    /// The authority that signs client certificates, if clients are asked for one.
     pub(crate) fn authority(&self) -> Option<&Path> {
         let path = self.client_ca.as_deref();
         path.filter(|path| !path.as_os_str().is_empty())
@@ -55,7 +55,7 @@ pub(crate) struct Certificate {
     pub(crate) keyfile: Option<PathBuf>,
 }
 
-/// The oldest TLS version spoken.
+/// The oldest TLS version accepted.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) enum TlsVersion {
     #[default]
@@ -70,12 +70,12 @@ pub(crate) enum TlsVersion {
 pub(crate) enum SessionReuse {
     #[default]
     Free,
-    /// It is logged where it does not.
+    /// Not required, but logged if missing.
     Preferred,
     Required,
 }
 
-/// Whether a client must show a certificate, where `client_ca` is set.
+/// Whether a client must present a certificate if `client_ca` is set.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClientCertificate {

@@ -8,20 +8,20 @@ use serde::Deserialize;
 
 use super::field;
 
-/// A virtual user, or the settings that differ for a system user. Required keys are checked once it
-/// is known which.
+/// A virtual user, or overrides for a system user. Required keys are checked once it is known which
+/// of the two it is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
     pub(crate) name: String,
-    /// This, or its hash, or neither if the user logs in with a certificate.
+    /// The password, or its hash, or neither if the user logs in with a certificate.
     pub(crate) password: Option<String>,
     /// An argon2id PHC string.
     pub(crate) password_hash: Option<String>,
     /// Subject of the certificate that replaces a password.
     #[serde(default, deserialize_with = "field::certificate_subject")]
     pub(crate) certificate_subject: Option<CertificateSubject>,
-    /// The same by one name of the owner.
+    /// Like `certificate_subject`, but matches a single name of the owner.
     #[serde(default, deserialize_with = "field::text_or_none")]
     pub(crate) certificate_name: Option<String>,
     #[serde(default, deserialize_with = "field::stated_path")]
@@ -30,13 +30,13 @@ pub(crate) struct User {
     pub(crate) perm: Option<Perms>,
     pub(crate) msg_login: Option<String>,
     pub(crate) msg_quit: Option<String>,
-    /// Of all sessions of the user, in place of `[data]`; `None` = as there.
+    /// For all sessions of the user together, replacing that of `[data]`; `None` = not replaced.
     #[serde(default, deserialize_with = "field::rate")]
     pub(crate) read_limit: Option<u64>,
-    /// Of all sessions of the user, in place of `[data]`; `None` = as there.
+    /// For all sessions of the user together, replacing that of `[data]`; `None` = not replaced.
     #[serde(default, deserialize_with = "field::rate")]
     pub(crate) write_limit: Option<u64>,
-    /// Over `[control]`; `None` = as there.
+    /// Overrides that of `[control]`; `None` = not overridden.
     #[serde(default, deserialize_with = "field::encoding_or_none")]
     pub(crate) encoding: Option<NameEncoding>,
     #[serde(default)]
@@ -55,11 +55,11 @@ pub(crate) struct OverridePerm {
     pub(crate) recursive: bool,
 }
 
-/// The user anyone may log in as. The section's presence permits it.
+/// The user that anyone may log in as. The section's presence permits it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Anonymous {
-    /// `--directory` may stand in for it.
+    /// `--directory` may replace it.
     #[serde(default, deserialize_with = "field::stated_path")]
     pub(crate) home: Option<PathBuf>,
     #[serde(default = "read_only", deserialize_with = "field::perms")]

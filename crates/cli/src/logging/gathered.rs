@@ -1,14 +1,14 @@
-//! Lines that are written together.
+//! Gathers lines that are written together.
 
 use std::io::{self, Write};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is written at a time at most, in bytes, but for longer lines: a pipe takes 4096 as a whole,
-/// without lines of other processes in between. Some are for a notice in front.
+/// The most bytes that are written at a time, except for longer lines: a pipe takes 4096 bytes as a
+/// whole, without lines of other processes in between. Leaves room for a notice in front.
 const MOST: usize = 4096 - 256;
 
-/// Keeps lines until they are asked for. Copies are the same one.
+/// Keeps lines until they are written out. Clones share the same lines.
 pub(super) struct Gathered<W>(Arc<Mutex<Lines<W>>>);
 
 struct Lines<W> {
@@ -17,19 +17,19 @@ struct Lines<W> {
 }
 
 impl<W: Write> Gathered<W> {
-    /// Lines for `out`, which is given one or more at a time.
+    /// Gathers lines for `out`, which is passed one or more at a time.
     pub(super) fn new(out: W) -> Self {
         let kept = Vec::with_capacity(MOST);
         Self(Arc::new(Mutex::new(Lines { out, kept })))
     }
 
-    /// Writes all that is kept.
+    /// Writes out all lines kept.
     pub(super) fn write_out(&self) {
         self.lock().write_out();
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines<W>> {
-        // What a panic leaves is written, or was.
+        // After a panic, the lines kept are written or were written already.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -40,14 +40,14 @@ impl<W: Write> Lines<W> {
             return;
         }
         let mut lines = mem::take(&mut self.kept);
-        // There is no other place to tell the error.
+        // There is nowhere else to report the error.
         let _ = self.out.write_all(&lines);
         lines.clear();
         self.kept = lines;
     }
 }
 
-/// Each call adds one line, with its end.
+/// Each call adds one line, including its line end.
 impl<W: Write> Write for Gathered<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut lines = self.lock();
@@ -73,7 +73,7 @@ impl<W> Clone for Gathered<W> {
 mod tests {
     use super::*;
 
-    /// Keeps each write apart.
+    /// Records each write separately.
     #[derive(Default)]
     struct Writes(Vec<String>);
 

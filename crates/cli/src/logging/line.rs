@@ -1,4 +1,4 @@
-//! What a line of the log looks like.
+//! The format of a log line.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -7,17 +7,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ftpdlib::proto::{CivilTime, Escaped};
 use log::Level;
 
-/// The making of lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
+/// Formats lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
 #[derive(Default)]
 pub(super) struct LogLine {
     message: String,
     time: String,
-    /// What `time` shows, in seconds since 1970.
+    /// The time that `time` shows, in seconds since 1970.
     unix: Option<i64>,
 }
 
 impl LogLine {
-    /// Writes one line whatever the message holds.
+    /// Writes exactly one line, whatever the message contains.
     pub(super) fn write(
         &mut self,
         out: &mut dyn Write,

@@ -20,14 +20,14 @@ use standard_error::StandardError;
 const RUST_LOG: &str = "RUST_LOG";
 
 /// Sends the log to standard error. `RUST_LOG` filters it; the default is everything from `info`
-/// up, or from `debug` up.
+/// up, or from `debug` up if `debug` is set.
 pub(crate) fn init(debug: bool) {
     let level = if debug {
         LevelFilter::Debug
     } else {
         LevelFilter::Info
     };
-    // Without one the process has no descriptor or no memory left, which whatever comes next tells.
+    // If this fails, the process is out of descriptors or memory, which a later step reports.
     let lines = StandardError::open().ok().map(Gathered::new);
     let target = match &lines {
         Some(lines) => Target::Pipe(Box::new(lines.clone())),
@@ -40,10 +40,11 @@ pub(crate) fn init(debug: bool) {
         .parse_filters(&filters)
         .target(target)
         .format(|out, record| {
-            // Taken, not borrowed: what is shown in a line might have something to log, too.
+            // Taken rather than borrowed: a value that is formatted for the line may itself log
+            // something.
             let mut line = LINE.try_with(RefCell::take).unwrap_or_default();
             let written = line.write(out, record.level(), unix_now(), record.args());
-            // A thread that ends has no use for it any more.
+            // A thread that is ending no longer needs the buffer.
             let _ = LINE.try_with(|kept| kept.replace(line));
             written
         })
@@ -57,8 +58,8 @@ pub(crate) fn init(debug: bool) {
     }
 }
 
-/// The part of a filter that can be read, and what is wrong with the rest. The logger would print
-/// that, and panic where standard error takes nothing.
+/// Returns the part of a filter that can be parsed, and the problem with the rest. The logger would
+/// print the problem itself, and panic if standard error accepts nothing.
 fn filters(text: &str) -> (String, Option<ParseError>) {
     let check = |text: &str| env_filter::Builder::new().try_parse(text).map(drop);
     let Err(problem) = check(text) else {
@@ -71,8 +72,8 @@ fn filters(text: &str) -> (String, Option<ParseError>) {
     (part.unwrap_or_default(), Some(problem))
 }
 
-/// Writes what a loop tells of ordinary events once for all of a turn, and everything else at once:
-/// with many clients that saves a tenth of all that there is to do for a session.
+/// Writes a loop's ordinary events together, once per turn, and everything else at once: with many
+/// clients this saves a tenth of the whole work for a session.
 struct GatheringLogger {
     logger: env_logger::Logger,
     lines: Option<Gathered<StandardError>>,
@@ -92,8 +93,8 @@ impl Log for GatheringLogger {
         }
     }
 
-    /// Writes what this thread has logged, and all that came before: nobody else's lines wait where
-    /// a process forks, since it has one thread then.
+    /// Writes the lines of this thread and all earlier ones. Other threads' lines cannot be left
+    /// over when a process forks, since it has a single thread then.
     fn flush(&self) {
         if WAITS.replace(false)
             && let Some(lines) = &self.lines
@@ -104,10 +105,11 @@ impl Log for GatheringLogger {
 }
 
 thread_local! {
-    /// A busy server writes a line for each file: its buffers are kept, and its time for a second.
+    /// A busy server logs a line per file, so its buffers are kept, and its formatted time for a
+    /// second.
     static LINE: RefCell<LogLine> = RefCell::default();
 
-    /// Whether a line of this thread may wait to be written.
+    /// Whether this thread has a line that may wait to be written.
     static WAITS: Cell<bool> = const { Cell::new(false) };
 }
 

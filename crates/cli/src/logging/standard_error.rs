@@ -12,15 +12,16 @@ use super::line::{LogLine, unix_now};
 use crate::last_line::LastLine;
 use crate::patience::Patience;
 
-/// How long lines wait for room in ten seconds, all together. Clients wait with them.
+/// How long all lines together may wait for room within ten seconds. Clients wait as long.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// It stays the same file.
+/// The number of the file, which is always the same.
 const FILE: u64 = 1;
 
-/// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
-/// nobody reads, it drops and counts lines after a short wait: the server must not block on its
-/// log. Where it takes none, like a file on a full disk, it does so at once.
+/// Writes lines to standard error, one or more at a time. If standard error stays full, like a pipe
+/// that is not read, it drops and counts lines after a short wait, since the server must not block
+/// on its log. If standard error accepts nothing, like a file on a full disk, it drops them at
+/// once.
 pub(super) struct StandardError {
     out: LogStream,
     last: LastLine,
@@ -31,7 +32,7 @@ pub(super) struct StandardError {
 impl StandardError {
     /// # Errors
     ///
-    /// The system gives no descriptor or no memory for it.
+    /// No descriptor or no memory is left.
     pub(super) fn open() -> io::Result<Self> {
         Self::over(io::stderr())
     }
@@ -46,14 +47,14 @@ impl StandardError {
     }
 }
 
-/// Each call writes whole lines, with their ends, or drops what there is no room for.
+/// Each call writes whole lines, including their line ends, or drops those that do not fit.
 impl Write for StandardError {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let text = match self.lost {
             0 => Cow::Borrowed(lines),
             lost => Cow::Owned([&notice(lost)?, lines].concat()),
         };
-        // How many lines there was no room for the end of.
+        // How many line ends were not written.
         let mut refused = 0;
         let write = |bytes: &[u8]| {
             let written = self.patience.write(&mut self.out, bytes);
@@ -64,10 +65,10 @@ impl Write for StandardError {
         };
         match self.last.add_next(FILE, &text, write) {
             Ok(()) => self.lost = 0,
-            // Whatever the cause: a pipe without a reader, a disk that is full. It may pass.
+            // Whatever the cause, such as a pipe without a reader or a full disk, it may pass.
             Err(_) => {
                 let all = line_ends(lines);
-                // More than all: the notice, too.
+                // More than all of them: the notice was not written either.
                 self.lost = match refused > all {
                     true => self.lost + all,
                     false => refused,
@@ -82,7 +83,7 @@ impl Write for StandardError {
     }
 }
 
-/// The line that reports dropped ones.
+/// The line that reports how many lines were dropped.
 fn notice(lost: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let message = format_args!("lines lost, since standard error was full: {lost}");
@@ -121,7 +122,7 @@ mod tests {
             while log.lost < 3 {
                 log.write_all(&line).unwrap();
             }
-            // A reader comes.
+            // The reader makes room.
             let mut read = vec![0; 3000];
             reader.read_exact(&mut read).unwrap();
             let mut more = || {
@@ -154,7 +155,7 @@ mod tests {
         full.write_all(b"three\n").unwrap();
         assert_eq!(full.lost, 3);
 
-        // Nor does a pipe without any reader, but for that one may come again.
+        // A pipe without any reader does not wait either, although a reader may come back.
         let (reader, writer) = io::pipe().unwrap();
         let again = format!("/proc/self/fd/{}", writer.as_raw_fd());
         let mut log = StandardError::over(&writer).unwrap();

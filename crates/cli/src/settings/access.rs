@@ -1,4 +1,4 @@
-//! Who may log in.
+//! The users who may log in.
 
 use ftpdlib::authorizers::{DummyAuthorizer, UnixAuthorizer};
 
@@ -8,17 +8,17 @@ use crate::config::{AuthorizerKind, ConfigFile};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 
-/// Those who may.
+/// The users who may log in.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// Those that the file or the options name.
+    /// The users in the file or the options.
     Virtual(DummyAuthorizer),
     /// The users of the system.
     System(Box<UnixAuthorizer>),
 }
 
 impl Access {
-    /// By the kind that the file names.
+    /// Loads the kind of users that the file selects.
     pub(super) fn load(
         args: &Args,
         environment: &Environment,

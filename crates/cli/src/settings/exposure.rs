@@ -11,14 +11,14 @@ use super::named::NamedFile;
 use super::virtual_users::Named;
 use crate::error::Place;
 
-/// A user with a home.
+/// A user with a home directory.
 pub(super) struct Share<'a> {
     authorizer: &'a DummyAuthorizer,
     login: Login,
     named: Named<'a>,
 }
 
-/// The users among `named` that the authorizer knows.
+/// Returns the users among `named` that the authorizer knows.
 pub(super) fn shares<'a>(
     authorizer: &'a DummyAuthorizer,
     named: impl Iterator<Item = Named<'a>>,
@@ -35,7 +35,7 @@ pub(super) fn shares<'a>(
     named.filter_map(share).collect()
 }
 
-/// The warning if virtual users see the whole disk, with the server's rights.
+/// Returns the warning if virtual users see the whole disk, with the server's rights.
 pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Option<String> {
     let rights = match as_root {
         true => "with the rights of root: /etc/shadow, too",
@@ -49,14 +49,14 @@ pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Opt
     Some(place.error(problem).to_string())
 }
 
-/// One warning for each of the program's own files that is in a home whose user may access it, or
-/// that is found by way of a link in a home whose user may put another in its place.
+/// Returns one warning for each of the program's own files that lies in a home whose user may
+/// access it, or that is reached through a link in a home whose user may replace the link.
 pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<String> {
     let warning = |file: &NamedFile| {
         let real = file.real();
         let links = places_on_the_way(file.path()).into_iter();
         let links: Vec<_> = links.filter(|place| place.is_symlink()).collect();
-        // What a link in a home leads out to is not reached by it.
+        // Users cannot follow a link out of their homes, so only the file's real path matters here.
         let of_file = |share: &Share<'_>| Some((&real, share.access(&real)?));
         let of_link = |share: &Share<'_>| {
             let may_replace = |link: &&PathBuf| share.perms(link).is_some_and(changes);
@@ -75,8 +75,8 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
     own.iter().filter_map(warning).collect()
 }
 
-/// The warning if a user may replace the program, which an upgrade starts again, on any part of the
-/// path to it.
+/// Returns the warning if a user may replace the program, which an upgrade starts again, at any
+/// part of its path.
 pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
     let places = places_on_the_way(program);
     let may_change = |share: &&Share<'_>| {
@@ -90,8 +90,8 @@ pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String>
     ))
 }
 
-/// One warning for each user who may put something else on the way to homes or overridden
-/// directories: the next start or reload would take what it finds there.
+/// Returns one warning for each user who may replace something on the way to homes or overridden
+/// directories: the next start or reload would use what it finds there.
 pub(super) fn of_directories(shares: &[Share<'_>]) -> Vec<String> {
     let mut by_home = HashMap::<&Path, Vec<&Share<'_>>>::new();
     for share in shares {
@@ -116,8 +116,8 @@ pub(super) fn of_directories(shares: &[Share<'_>]) -> Vec<String> {
         .collect()
 }
 
-/// The users who may put something else on the way to a directory, with the first such place: of
-/// those with the same home, one.
+/// Returns the users who may replace something on the way to a directory, each with the first such
+/// place. Of several users with the same home, returns one.
 fn movers<'a>(
     by_home: &HashMap<&Path, Vec<&'a Share<'_>>>,
     directory: &Path,
@@ -136,7 +136,7 @@ fn movers<'a>(
     movers
 }
 
-/// A directory that another may be found in the place of.
+/// A directory that a user may replace.
 struct Movable<'a> {
     kind: &'static str,
     directory: &'a Path,
@@ -151,7 +151,7 @@ impl Movable<'_> {
             0 => String::new(),
             others => format!(" (and {others} more)"),
         };
-        // Overrides are for directories, not for links to them.
+        // Overrides apply to directories, not to links to them.
         let or_override = match self.place.is_symlink() {
             true => String::new(),
             false => format!(", or permissions of its own for {mover:?} there"),
@@ -169,12 +169,12 @@ impl Share<'_> {
         &self.login
     }
 
-    /// What the user may do with a file at this real path, if anything.
+    /// Returns what the user may do with a file at this real path, if anything.
     fn access(&self, real: &Path) -> Option<&'static str> {
         access(self.perms(real)?)
     }
 
-    /// The permissions at this real path, if it is in the home.
+    /// Returns the permissions at this real path, if it is in the home.
     fn perms(&self, real: &Path) -> Option<Perms> {
         let inside = real.strip_prefix(&self.login.home).ok()?;
         let is_home = inside.as_os_str().is_empty();
@@ -188,7 +188,7 @@ fn changes(perms: Perms) -> bool {
     changing.into_iter().any(|perm| perms.contains(perm))
 }
 
-/// Whether they suffice to have something else in a directory's place.
+/// Whether these permissions are enough to replace a directory.
 fn moves(perms: Perms) -> bool {
     perms.contains(Perm::Delete) || perms.contains(Perm::Rename)
 }

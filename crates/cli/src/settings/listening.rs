@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::config::ConfigFile;
 use crate::error::{ConfigError, Place};
 
-/// Where addresses and their ports come from.
+/// Where the addresses and their ports were configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Listening {
     address: Place,
@@ -26,8 +26,8 @@ impl Listening {
         }
     }
 
-    /// Refuses what the system would refuse: one address beside all addresses, on the same port.
-    /// With `0.0.0.0` beside it, `[::]` stands for IPv6 only.
+    /// Refuses what the system would refuse: a specific address beside the unspecified one, on the
+    /// same port. Beside `0.0.0.0`, `[::]` stands for IPv6 only.
     ///
     /// # Errors
     ///
@@ -54,8 +54,8 @@ impl Listening {
         Ok(())
     }
 
-    /// The error in one line, with what names an address that cannot be had. It is none of the
-    /// configuration: later the same address may be free.
+    /// Returns the error as one line that names the setting with the unavailable address. This is
+    /// not an error in the configuration: the same address may be free later.
     pub(crate) fn explain(&self, error: &ServerError) -> String {
         let ServerError::Bind { source, .. } = error else {
             return error.to_string();

@@ -1,4 +1,4 @@
-//! Where transfers are written down.
+//! The files that transfers are logged to.
 
 use ftpdlib::servers::process::{Identity, others_can_redirect};
 
@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::config::ConfigFile;
 use crate::error::ConfigError;
 
-/// The files of the transfer logs, where there are any.
+/// The files of the transfer logs, if any.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct LogFiles {
     pub(crate) xferlog: Option<NamedFile>,
@@ -15,11 +15,11 @@ pub(crate) struct LogFiles {
 }
 
 impl LogFiles {
-    /// What options and file say.
+    /// Returns the files that the options and the file name.
     ///
     /// # Errors
     ///
-    /// One file for both, whose lines no reader of either would understand.
+    /// Both logs go to the same file, which no reader of either format could parse.
     pub(super) fn find(args: &Args, file: Option<&ConfigFile>) -> Result<Self, ConfigError> {
         let option = |path: &Option<_>, name| Some(NamedFile::by_option(path.as_deref()?, name));
         let log = file.map(|file| (file, &file.config().log));
@@ -44,7 +44,7 @@ impl LogFiles {
         Ok(Self { xferlog, json })
     }
 
-    /// Those that there are.
+    /// Returns the files that are configured.
     pub(crate) fn named(&self) -> impl Iterator<Item = &NamedFile> {
         [&self.xferlog, &self.json].into_iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! All settings: options and file, merged and checked.
+//! All settings, merged from the options and the file, and checked.
 
 mod access;
 mod exposure;
@@ -31,14 +31,14 @@ pub(crate) use named::NamedFile;
 use named::place;
 pub(crate) use tls::TlsOffer;
 
-/// Everything a server is built from.
+/// Everything that a server is built from.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) listening: Listening,
     /// The user that serving processes become.
     pub(crate) run_as: Option<Identity>,
-    /// What names that user.
+    /// The setting that names that user.
     named_by: Place,
     pub(crate) control: Control,
     pub(crate) data: Data,
@@ -46,13 +46,13 @@ pub(crate) struct Settings {
     pub(crate) log: LogFiles,
     pub(crate) access: Access,
     pub(crate) tls: Option<TlsOffer>,
-    /// There is a file, and it sets no key.
+    /// Whether there is a file, and it sets no key.
     pub(crate) by_empty_file: bool,
     /// Settings that are valid but probably not intended.
     pub(crate) warnings: Warnings,
 }
 
-/// Lines for the log, to be written once there is certainly no error.
+/// Warnings for the log, to be written once it is certain that there is no error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Warnings(Vec<String>);
 
@@ -69,16 +69,16 @@ impl Warnings {
 }
 
 impl Settings {
-    /// Reads the configuration file, if one is named, and puts the options over it.
+    /// Reads the configuration file, if one is named, and applies the options over it.
     ///
-    /// Nothing is kept between two calls, so a later one sees the file as it is then. One that has
-    /// become empty since the server was configured is being written, was truncated, or is a pipe
-    /// that was read before: it must not move the server to the default port, without its users,
-    /// nor keep the next program from dropping root.
+    /// Nothing is kept between two calls, so a later call sees the file as it is then. If the file
+    /// has become empty since the server was configured, it is being written, was truncated, or is
+    /// a pipe that was read before: it must not move the server to the default port without its
+    /// users, nor keep the next program from dropping root.
     ///
     /// # Errors
     ///
-    /// That, or the first wrong option or key.
+    /// Such an empty file, or the first wrong option or key.
     pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
         let file = read_file(args, environment)?;
         let is_configured = environment.is_configured;
@@ -91,7 +91,7 @@ impl Settings {
         Self::merge(args, environment, file.as_ref())
     }
 
-    /// The same with the `file` that was read.
+    /// Merges the options with the `file` that was read.
     ///
     /// # Errors
     ///
@@ -141,11 +141,11 @@ impl Settings {
     }
 
     /// Tries in a child process whether the system lets serving processes become their user. This
-    /// process must have one thread.
+    /// process must have a single thread.
     ///
     /// # Errors
     ///
-    /// What the system answered, by the option or key that names the user.
+    /// The system's error, with the option or key that names the user.
     pub(crate) fn try_user(&self) -> Result<(), ConfigError> {
         let Some(Err(error)) = self.run_as.as_ref().map(Identity::try_out) else {
             return Ok(());
@@ -156,27 +156,27 @@ impl Settings {
                 let problem = format!("cannot become another user: {error}, {expected}");
                 Err(self.named_by.error(problem))
             }
-            // The system may lack a process for it at the moment; the start finds out.
+            // The system may be out of processes at the moment; the start finds out.
             _ => Ok(()),
         }
     }
 
-    /// Certificates that are not valid now. A server logs them by itself, also when it reads their
-    /// files again.
+    /// Returns warnings about certificates that are not valid now. A server logs these itself, also
+    /// when it reads the files again.
     pub(crate) fn certificate_warnings(&self) -> Warnings {
         let lines = self.tls.as_ref().map(TlsOffer::untimely_certificates);
         Warnings(lines.unwrap_or_default())
     }
 }
 
-/// The configuration file, if one is named.
+/// Reads the configuration file, if one is named.
 fn read_file(args: &Args, environment: &Environment) -> Result<Option<ConfigFile>, ConfigError> {
     let path = args.config.as_deref();
     path.map(|path| ConfigFile::read(path, environment.readable))
         .transpose()
 }
 
-/// Settings that are valid but probably not intended.
+/// Returns warnings about settings that are valid but probably not intended.
 fn warnings(
     args: &Args,
     file: Option<&ConfigFile>,
@@ -191,7 +191,7 @@ fn warnings(
         file.zip(tls)
             .and_then(|(file, tls)| tls::open_door(file, tls)),
     );
-    // Users of the system have their own rights everywhere.
+    // System users have their own rights everywhere.
     if let Access::Virtual(authorizer) = access {
         let shares = exposure::shares(authorizer, virtual_users::named(args, file));
         lines
@@ -220,7 +220,7 @@ fn warnings(
     Warnings(lines)
 }
 
-/// The files that configure the program, and those that it writes.
+/// Returns the files that configure the program, and those that it writes.
 fn own_files(args: &Args, tls: Option<&TlsOffer>, log: &LogFiles) -> Vec<NamedFile> {
     let options = [
         ("--config", &args.config),
@@ -233,7 +233,7 @@ fn own_files(args: &Args, tls: Option<&TlsOffer>, log: &LogFiles) -> Vec<NamedFi
     named.chain(of_tls).chain(logs).collect()
 }
 
-/// What is being built, with a setting where there is one.
+/// Applies `set` to what is being built, if there is a setting.
 fn given<B, T>(built: B, setting: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     match setting {
         Some(setting) => set(built, setting),
@@ -241,7 +241,7 @@ fn given<B, T>(built: B, setting: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     }
 }
 
-/// What is wrong with a number of loops that cannot be had, if there is one.
+/// Returns the problem if a number of loops is set for a model other than `async`.
 fn threads_problem(server: &Server) -> Option<String> {
     let threads = server.threads;
     (threads != 0 && server.concurrency != Concurrency::Async).then(|| {
@@ -249,7 +249,7 @@ fn threads_problem(server: &Server) -> Option<String> {
     })
 }
 
-/// What is wrong with a number of worker processes that nothing asks for, if there is one.
+/// Returns the problem if a number of worker processes is set without effect.
 fn workers_problem(server: &Server) -> Option<String> {
     let workers = server.workers;
     (workers != 0 && server.concurrency != Concurrency::PreFork).then(|| {

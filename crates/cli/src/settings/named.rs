@@ -1,11 +1,11 @@
-//! What options or keys name.
+//! Places of settings, and files that they name.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigFile;
 use crate::error::{ConfigError, Place};
 
-/// The place of a setting: the option, where it was given, or else the key.
+/// Returns the place of a setting: the option if it was given, otherwise the key.
 pub(crate) fn place(given: bool, option: &str, file: Option<&ConfigFile>, key: &str) -> Place {
     match file {
         Some(file) if !given => file.place(key),
@@ -13,7 +13,7 @@ pub(crate) fn place(given: bool, option: &str, file: Option<&ConfigFile>, key: &
     }
 }
 
-/// A file, and where it was named.
+/// A file, and the setting that names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct NamedFile {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct NamedFile {
 }
 
 impl NamedFile {
-    /// A file that an option names.
+    /// A file named by an option.
     pub(crate) fn by_option(path: &Path, option: &str) -> Self {
         Self {
             path: path.to_owned(),
@@ -29,7 +29,7 @@ impl NamedFile {
         }
     }
 
-    /// A file that a key names.
+    /// A file named by a key.
     pub(super) fn by_key(path: &Path, key: &str, file: &ConfigFile) -> Self {
         Self {
             path: file.resolve(path),
@@ -41,7 +41,7 @@ impl NamedFile {
         &self.path
     }
 
-    /// The path without links, also where the file has still to be made.
+    /// Returns the path without links, even if the file does not exist yet.
     pub(super) fn real(&self) -> PathBuf {
         let path = self.path();
         let below = |directory: &Path| Some(directory.canonicalize().ok()?.join(path.file_name()?));
@@ -57,7 +57,7 @@ impl NamedFile {
             .unwrap_or_else(|| path.to_owned())
     }
 
-    /// What is wrong with it.
+    /// Returns the error for a problem with this file.
     pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
         self.place.error(problem)
     }

@@ -1,12 +1,12 @@
-//! Options over the file.
+//! Applies options over the file.
 
 use std::net::SocketAddr;
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, Server};
 
-/// Puts every option that was given over the file's key; who may log in, and where
-/// transfers are written down, is not decided here.
+/// Applies every given option over the file's key, except those for users and for transfer logs,
+/// which are handled elsewhere.
 pub(super) fn apply(args: &Args, config: &mut Config) {
     let Config {
         server,
@@ -21,7 +21,8 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
         .concurrency
         .is_some_and(|model| model != Concurrency::Async)
     {
-        // There is no option for loops: those of the file are of the model that is not wanted.
+        // There is no option for the number of loops, and the file's number belongs to another
+        // model.
         server.threads = 0;
     }
     put(&mut server.workers, args.workers);
@@ -38,7 +39,7 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     put(&mut control.max_login_attempts, args.max_login_attempts);
     if let Some(address) = &args.nat_address {
         control.masquerade_address = address.clone();
-        // It would win over the address.
+        // The map would take precedence over the address.
         control.masquerade_address_map.clear();
     }
     put(&mut control.passive_ports, args.range.clone().map(Some));
@@ -49,8 +50,8 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     control.use_sendfile &= !args.disable_sendfile;
 }
 
-/// `--interface` takes the place of all addresses, with the first one's port; `--port` takes the
-/// place of the port of every address.
+/// `--interface` replaces all addresses, keeping the first one's port; `--port` replaces the port
+/// of every address.
 fn listen(args: &Args, server: &mut Server) {
     if let Some(interface) = args.interface {
         server.listen.truncate(1);
@@ -62,7 +63,7 @@ fn listen(args: &Args, server: &mut Server) {
         for address in &mut server.listen {
             address.set_port(port);
         }
-        // Addresses that differed in their port only are now one.
+        // Addresses that differed only in their ports are now equal.
         server.listen.sort();
         server.listen.dedup();
     }

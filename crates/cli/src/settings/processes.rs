@@ -58,7 +58,8 @@ pub(super) fn check(
     }
 }
 
-/// The warning if serving processes cannot listen on some of the ports for data connections.
+/// Returns the warning if serving processes cannot listen on some of the ports for data
+/// connections.
 pub(super) fn closed_ports(
     args: &Args,
     file: Option<&ConfigFile>,
@@ -77,7 +78,7 @@ pub(super) fn closed_ports(
     })
 }
 
-/// The warning if the serving processes cannot enter the homes of some users.
+/// Returns the warning if serving processes cannot enter the homes of some users.
 pub(super) fn closed_homes(
     args: &Args,
     file: Option<&ConfigFile>,
@@ -87,7 +88,7 @@ pub(super) fn closed_homes(
     let _acting = run_as.assume_in_thread().ok()?;
     let logins = shares.iter().map(Share::login);
     let mut closed = logins.filter_map(|login| {
-        // To find the dot in it takes the right to enter it.
+        // Looking up the dot requires the right to enter the directory.
         let error = fs::metadata(login.home.join(".")).err()?;
         Some((login, error))
     });

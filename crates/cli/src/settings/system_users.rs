@@ -1,4 +1,4 @@
-//! Who may log in of the users of the system.
+//! The system users who may log in.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::config::{self, ConfigFile};
 use crate::error::ConfigError;
 
-/// All of them, as far as the file lets them in, with what it says of single ones.
+/// Builds the authorizer for system users, with the file's restrictions and overrides.
 pub(super) fn authorizer(args: &Args, file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     refuse_virtual_users(args, file)?;
     let mut names = HashSet::new();
@@ -30,7 +30,7 @@ pub(super) fn authorizer(args: &Args, file: &ConfigFile) -> Result<UnixAuthorize
     Ok(authorizer)
 }
 
-/// Refuses what says something about users that are none of the system's.
+/// Refuses settings that apply to virtual users only.
 fn refuse_virtual_users(args: &Args, file: &ConfigFile) -> Result<(), ConfigError> {
     let options = [
         ("--username", args.username.is_some()),
@@ -59,7 +59,7 @@ fn refuse_virtual_users(args: &Args, file: &ConfigFile) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// What the section `[authorizer]` says.
+/// Builds the authorizer from the section `[authorizer]`.
 fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     let section = &file.config().authorizer;
     let (allowed, rejected) = (&section.allowed_users, &section.rejected_users);
@@ -117,7 +117,7 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     })
 }
 
-/// What is wrong with a table of `[[users]]`, whatever the system says of the user.
+/// Checks a table of `[[users]]`, apart from what the system knows about the user.
 fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), ConfigError> {
     let passwords = [
         ("password", user.password.is_some()),
@@ -135,10 +135,10 @@ fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), C
     check_certificate_key(user, file, key)
 }
 
-/// What is wanted where the groups of a user cannot be looked up, or the system refuses them.
+/// What is expected if a user's groups cannot be looked up, or the system refuses them.
 pub(super) const OTHER_TO_ACT_AS: &str = "a user as whom the program can act";
 
-/// What a table of `[[users]]` says.
+/// Applies a table of `[[users]]`.
 fn override_user(
     authorizer: &UnixAuthorizer,
     user: &config::User,
@@ -146,7 +146,7 @@ fn override_user(
     key: &str,
 ) -> Result<(), ConfigError> {
     match authorizer.override_user(overridden(user, file)) {
-        // It is about its directories only.
+        // The table is only about directories.
         Err(AuthorizerError::NothingOverridden(_)) if !user.override_perm.is_empty() => {}
         Err(error) => {
             let (name, expected) = blamed(&error);
@@ -162,7 +162,7 @@ fn override_user(
     })
 }
 
-/// The key of a table of `[[users]]` that an error is about, and what would be accepted there.
+/// Returns the key of a `[[users]]` table that an error is about, and what it accepts.
 pub(super) fn blamed(error: &AuthorizerError) -> (&'static str, &'static str) {
     match error {
         AuthorizerError::NothingOverridden(_) => ("name", "another key beside it"),

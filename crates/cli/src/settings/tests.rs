@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::Concurrency;
 
-/// A directory with `f.toml`, the homes `pub`, `home` and `home/in`, and the files `secret`
-/// (a password with its line ending), `marked` (one behind a byte order mark) and `empty`.
+/// A directory with `f.toml`, the homes `pub`, `home` and `home/in`, and the files `secret` (a
+/// password with its line end), `marked` (a password after a byte order mark) and `empty`.
 struct Fixture(TempDir);
 
 impl Fixture {
@@ -38,7 +38,7 @@ impl Fixture {
         self.0.path().to_str().unwrap()
     }
 
-    /// Loads with `options`, in which `@` stands for the directory.
+    /// Loads the settings with `options`, in which `@` stands for the directory.
     fn load(&self, options: &str) -> Result<Settings, String> {
         self.load_with(options, &Environment::default())
     }
@@ -47,7 +47,7 @@ impl Fixture {
         let options = options.replace('@', self.path());
         let line = std::iter::once("ftpdlib").chain(options.split_whitespace());
         let args = Args::read(line).expect("the options of a test are well formed");
-        // What is said of a path depends on where the test runs.
+        // Paths in errors depend on where the test runs.
         Settings::load(&args, environment)
             .map_err(|error| error.to_string().replace(self.path(), "@"))
     }

@@ -1,4 +1,4 @@
-//! TLS: options over the section `[tls]`, and whether certificates and keys can be used.
+//! TLS: applies options over the section `[tls]`, and checks certificates and keys.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,11 +11,11 @@ use crate::args::Args;
 use crate::config::{ClientCertificate, ConfigFile, SessionReuse, Tls, TlsVersion};
 use crate::error::ConfigError;
 
-/// What to offer.
+/// The TLS settings of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsOffer {
     pub(crate) settings: TlsSettings,
-    /// Those that the settings name.
+    /// The files that the settings name.
     pub(super) files: Vec<NamedFile>,
     pub(crate) control_required: bool,
     pub(crate) data_required: bool,
@@ -27,11 +27,11 @@ pub(crate) struct TlsOffer {
 }
 
 impl TlsOffer {
-    /// What options and file say; `None` if neither speaks of TLS.
+    /// Returns the TLS settings from the options and the file; `None` if neither mentions TLS.
     ///
     /// # Errors
     ///
-    /// A certificate or a key that cannot be used, by the option or key that names it.
+    /// A certificate or key cannot be used; the error names its option or key.
     pub(super) fn load(
         args: &Args,
         file: Option<&ConfigFile>,
@@ -76,7 +76,7 @@ impl TlsOffer {
 }
 
 impl TlsOffer {
-    /// One line for each certificate that is not valid now.
+    /// Returns one line for each certificate that is not valid now.
     pub(super) fn untimely_certificates(&self) -> Vec<String> {
         let untimely = self.settings.untimely_certificates(SystemTime::now());
         let lines = untimely.iter().filter_map(|certificate| {
@@ -91,7 +91,7 @@ impl TlsOffer {
     }
 }
 
-/// Each of the options turns TLS on: none makes sense without.
+/// Each of these options turns TLS on, since none makes sense without it.
 fn is_wanted(args: &Args) -> bool {
     args.tls
         || args.certfile.is_some()
@@ -101,7 +101,7 @@ fn is_wanted(args: &Args) -> bool {
         || args.tls_implicit
 }
 
-/// The certificate and its key. A key belongs to the certificate it was named with.
+/// Returns the certificate and its key. A key belongs to the certificate that is named with it.
 fn pair(
     args: &Args,
     section: Option<(&ConfigFile, &Tls)>,
@@ -121,7 +121,7 @@ fn pair(
     }
 }
 
-/// Adds what only the file can say.
+/// Adds the settings that only the file has.
 fn from_section(
     mut settings: TlsSettings,
     file: &ConfigFile,
@@ -163,8 +163,8 @@ fn from_section(
     Ok(settings)
 }
 
-/// Reads a certificate and its key. They are checked apart from all others: one file may stand in
-/// several places, of which one is wrong.
+/// Checks a certificate and its key, separately from all others: several settings may name the same
+/// file, of which only one is wrong.
 fn check_pair(certificate: &NamedFile, key: Option<&NamedFile>) -> Result<(), ConfigError> {
     let alone = TlsSettings::default().certfile(certificate.path());
     let alone = given(alone, key.map(NamedFile::path), TlsSettings::keyfile);
@@ -177,7 +177,7 @@ fn check_pair(certificate: &NamedFile, key: Option<&NamedFile>) -> Result<(), Co
     })
 }
 
-/// Whether the key is wrong, and not the certificate beside it, which may be in the same file.
+/// Whether the key is wrong, rather than the certificate, which may be in the same file.
 fn is_about_key(error: &TlsError, certificate: &Path) -> bool {
     match error {
         TlsError::NoKey { .. }
@@ -200,8 +200,8 @@ fn check_client_certificate(file: &ConfigFile, section: &Tls) -> Result<(), Conf
     }
 }
 
-/// The warning if client certificates are configured but not asked for: `required`, the default,
-/// has no effect without an authority.
+/// Returns the warning if client certificates are configured but not asked for: `required`, the
+/// default, has no effect without an authority.
 pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
     let section = file.config().tls.as_ref()?;
     if section.client_certificate.is_none() || section.client_ca.is_some() {
@@ -213,7 +213,7 @@ pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
     Some(warning.to_string())
 }
 
-/// The warning if client certificates are required, but clients without TLS need none.
+/// Returns the warning if client certificates are required, but not from clients without TLS.
 pub(super) fn open_door(file: &ConfigFile, offer: &TlsOffer) -> Option<String> {
     let section = file.config().tls.as_ref()?;
     section.authority()?;
@@ -230,7 +230,7 @@ pub(super) fn open_door(file: &ConfigFile, offer: &TlsOffer) -> Option<String> {
     Some(file.error("tls.client_ca", problem).to_string())
 }
 
-/// The error, with the option or key that named the file it is about.
+/// Returns the error with the option or key that names the file in question.
 fn explain(error: &TlsError, named: &NamedFile) -> ConfigError {
     match error.path() {
         Some(_) => named.error(format!("{error}, expected {}", accepted(error))),

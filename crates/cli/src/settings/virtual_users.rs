@@ -16,7 +16,7 @@ use crate::password;
 
 pub(super) const ANONYMOUS: &str = "anonymous";
 
-/// A user, and directories as the options or the file name them.
+/// A user, and the directories that the options or the file name for them.
 pub(super) struct Named<'a> {
     pub(super) name: &'a str,
     home: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The directories, each with what it is.
+    /// Returns the directories, each with its kind.
     pub(super) fn directories(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let overridden = self.overridden.iter();
         let overridden = overridden.map(|directory| ("overridden directory", &**directory));
@@ -32,7 +32,7 @@ impl Named<'_> {
     }
 }
 
-/// All who are named, also those whom the options turn off.
+/// Returns all configured users, including those that the options turn off.
 pub(super) fn named<'a>(
     args: &'a Args,
     file: Option<&'a ConfigFile>,
@@ -61,7 +61,8 @@ pub(super) fn named<'a>(
     by_option.into_iter().chain(of_file).chain([anonymous])
 }
 
-/// The users that the options name, or else the file; anonymous where there is neither.
+/// Builds the authorizer for the users in the options, or else in the file; with neither, for
+/// anonymous.
 pub(super) fn authorizer(
     args: &Args,
     environment: &Environment,
@@ -89,7 +90,7 @@ pub(super) fn authorizer(
     Ok(authorizer)
 }
 
-/// Adds the user of `--username`; the file's anonymous is then off.
+/// Adds the user of `--username`, which turns off the file's anonymous user.
 fn add_named_user(
     authorizer: &DummyAuthorizer,
     args: &Args,
@@ -137,7 +138,7 @@ fn refuse_stray_password(args: &Args) -> Result<(), ConfigError> {
     }
 }
 
-/// Adds a user who has nothing but the home that the options name.
+/// Adds a user with the home that the options name.
 fn add_at_directory(authorizer: &DummyAuthorizer, user: User) -> Result<(), ConfigError> {
     authorizer
         .add_user(user)
@@ -164,8 +165,8 @@ fn add_users(authorizer: &DummyAuthorizer, file: &ConfigFile) -> Result<(), Conf
     Ok(())
 }
 
-/// Gives the directories of a user that have other permissions to `add`: with the permissions, and
-/// whether they hold for all below.
+/// Passes the directories of a user that have other permissions to `add`, with the permissions and
+/// whether they apply to all directories below.
 pub(super) fn add_directories(
     user: &config::User,
     file: &ConfigFile,
@@ -236,7 +237,7 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
     Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY)))
 }
 
-/// A certificate is useless if clients are not asked for one.
+/// Refuses a certificate key if clients are not asked for certificates.
 pub(super) fn check_certificate_key(
     user: &config::User,
     file: &ConfigFile,
@@ -252,7 +253,7 @@ pub(super) fn check_certificate_key(
     }
 }
 
-/// The key by which a certificate lets the user in, if there is one.
+/// Returns the key for logging in with a certificate, if there is one.
 fn certificate_key(user: &config::User) -> Option<&'static str> {
     let subject = user.certificate_subject.as_ref();
     let name = user.certificate_name.as_ref();
@@ -267,7 +268,7 @@ fn shows_certificates(file: &ConfigFile) -> bool {
     tls.is_some_and(|tls| tls.authority().is_some())
 }
 
-/// The file's anonymous, with `--directory` and `--write` over it.
+/// Adds the file's anonymous user, as modified by `--directory` and `--write`.
 fn add_anonymous(
     authorizer: &DummyAuthorizer,
     args: &Args,
@@ -296,7 +297,7 @@ fn add_anonymous(
         .map_err(|error| file.error("anonymous.home", problem(&error)))
 }
 
-/// The home that the options or else the file give to anonymous.
+/// Returns the home of anonymous from the options, or else from the file.
 fn anonymous_home(args: &Args, file: Option<&ConfigFile>) -> Option<PathBuf> {
     let of_file = || {
         let file = file?;
@@ -306,7 +307,7 @@ fn anonymous_home(args: &Args, file: Option<&ConfigFile>) -> Option<PathBuf> {
     args.directory.clone().or_else(of_file)
 }
 
-/// `--directory` and `--write` are about one user, and none was named.
+/// Refuses `--directory` and `--write` if there is no user to apply them to.
 fn refuse_stray_access(args: &Args, file: &ConfigFile) -> Result<(), ConfigError> {
     let given = [
         ("--directory", args.directory.is_some()),
@@ -349,7 +350,7 @@ fn perms(args: &Args) -> Perms {
     }
 }
 
-/// What of a user was refused.
+/// The part of a user that was refused.
 enum Subject {
     Name,
     Password,

@@ -1,4 +1,4 @@
-//! One file that transfers are written down in.
+//! A single transfer log file.
 
 use std::env;
 use std::ffi::OsStr;
@@ -18,13 +18,13 @@ use ftpdlib::servers::process::check_writable;
 use crate::last_line::LastLine;
 use crate::patience::Patience;
 
-/// A line of a log, ended, from a transfer and the time at which it ended.
+/// Formats a line, including its line end, for a transfer that ended at the given time.
 pub(super) type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
 
-/// One file.
+/// A transfer log.
 #[derive(Debug)]
 pub(super) struct TransferLog {
-    /// As which other processes know it.
+    /// The number by which other processes know the log.
     pub(super) number: u8,
     pub(super) path: PathBuf,
     pub(super) format: Format,
@@ -34,7 +34,7 @@ pub(super) struct TransferLog {
 impl TransferLog {
     /// # Errors
     ///
-    /// The system gives no memory.
+    /// No memory can be shared.
     pub(super) fn new(
         number: u8,
         path: &Path,
@@ -53,14 +53,15 @@ impl TransferLog {
 
     fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
         let line = (self.format)(session, transfer, SystemTime::now());
-        // Whoever opens the file again is not to wait for a disk that hangs.
+        // Copied, so that opening the file again does not wait for this write to a disk that may
+        // hang.
         let file = Arc::clone(&self.lock());
         if let Err(error) = file.add(&line) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
     }
 
-    /// Goes on in another file, in other processes too.
+    /// Continues in another file, in other processes too.
     pub(super) fn renew(&self, file: File, hand_over: impl Fn(u8, File)) {
         match file.try_clone() {
             Ok(copy) => hand_over(self.number, copy),
@@ -76,8 +77,8 @@ impl TransferLog {
         let last = Arc::clone(&self.lock().last);
         let renewed = Arc::new(Lines::new(file, last));
         let replaced = mem::replace(&mut *self.lock(), renewed);
-        // Without the lock, which whoever writes wants: to close a file may take as long as its
-        // disk does.
+        // Dropped without the lock, which writers need: closing a file may take as long as its disk
+        // does.
         drop(replaced);
     }
 
@@ -86,20 +87,21 @@ impl TransferLog {
     }
 }
 
-/// How long lines wait for room in ten seconds, all together. A session's next reply waits for its
-/// line.
+/// How long all lines together may wait for room within ten seconds. A session's next reply waits
+/// for its line.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open file of lines.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// Made of its device and its inode.
+    /// Derived from its device and its inode.
     identity: u64,
     file: File,
-    /// For where there may be no room for a moment, as in a pipe. Held while a line is written:
-    /// another one could get between two parts of it, in a file too whose disk is nearly full.
+    /// For files that may have no room for a moment, such as pipes. Held while a line is written:
+    /// otherwise another line could get between two parts of it, even in a file whose disk is
+    /// nearly full.
     patience: Mutex<Patience>,
-    /// Shared by all files of one log, of which an old one may be written to still.
+    /// Shared by all files of one log, since an old one may still be written to.
     last: Arc<LastLine>,
 }
 
@@ -115,30 +117,30 @@ impl Lines {
         }
     }
 
-    /// Sees whether a process that is gone has left a last line without its end.
+    /// Checks whether an earlier process has left the last line without its line end.
     fn see_end(&self) {
         let last_byte = || {
             let found = self.file.metadata()?;
             let mut byte = *b"\n";
             if found.is_file() && found.len() > 0 {
-                // The same file, for reading, whatever its name leads to by now.
+                // The same file, opened for reading, whatever its name leads to by now.
                 let same = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
                 same.read_exact_at(&mut byte, found.len() - 1)?;
             }
             Ok::<_, io::Error>(byte)
         };
-        // Where that cannot be seen, it has most likely ended well.
+        // If this cannot be checked, the last line is most likely complete.
         if last_byte().is_ok_and(|byte| byte != *b"\n") {
             self.last.note_cut(self.identity);
         }
     }
 
-    /// Adds a line, which holds its end.
+    /// Adds a line, including its line end.
     pub(super) fn add(&self, line: &str) -> io::Result<()> {
         self.add_to(&self.file, line)
     }
 
-    /// Adds a line to the file, through `out`.
+    /// Adds a line to the file through `out`.
     fn add_to(&self, mut out: impl Write, line: &str) -> io::Result<()> {
         let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let write = |bytes: &[u8]| patience.write(&mut out, bytes);
@@ -146,7 +148,7 @@ impl Lines {
     }
 }
 
-/// Writes every transfer to a log, on a thread.
+/// Writes every transfer to a log, on an observer thread.
 pub(super) struct Writer(pub(super) Arc<TransferLog>);
 
 impl Observer for Writer {
@@ -171,18 +173,18 @@ impl Observer for Writer {
     }
 }
 
-/// The names in it are those of files in homes that others may not look into.
+/// Not readable by others: the log names files in homes that others may not look into.
 pub(super) const MODE: u32 = 0o640;
 
-/// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks
-/// may be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads:
-/// a reader that waits for its first writer would find that writer gone, and end before the start.
+/// Checks whether a file could be appended to or created. Creates nothing, since this user may not
+/// be the one that will write. Does not open a pipe to see whether it has a reader: a reader
+/// waiting for its first writer would see that writer close it, and end before the start.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let mut path = path.to_owned();
-    // The system follows so many links only, and says so where there are more.
+    // The system follows a limited number of links, and fails beyond that.
     loop {
         match path.metadata() {
-            // The error is the one that the server would get.
+            // Opening yields the error that the server would get.
             Ok(found) if found.is_dir() || found.file_type().is_socket() => {
                 return OpenOptions::new().append(true).open(path).map(drop);
             }
@@ -197,13 +199,14 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
         }
         let directory = Path::new(OsStr::from_bytes(directory));
         path = match path.read_link() {
-            // The file would be made where the link leads.
+            // The file would be created where the link leads.
             Ok(target) => directory.join(target),
             Err(_) => {
-                // To find the dot in it takes the right to enter it, which to make a file does too.
+                // Looking up the dot requires the right to enter the directory, as creating a file
+                // does.
                 let directory = directory.join(".");
                 check_writable(&directory)?;
-                // Of all directories that are found, only the working directory may be removed.
+                // Only the working directory can be found although it was removed.
                 return match directory == Path::new(".") {
                     true => env::current_dir().map(drop),
                     false => Ok(()),
@@ -228,7 +231,7 @@ mod tests {
         Lines::new(file, Arc::new(LastLine::new().unwrap()))
     }
 
-    /// A stream that a line was written to until it was full, and its reader.
+    /// A stream that was filled until a line was cut short, and its reader.
     fn cut_stream() -> (File, Lines, UnixStream) {
         let (ours, reader) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
@@ -244,7 +247,7 @@ mod tests {
         "x".repeat(8 << 20) + "\n"
     }
 
-    /// What is in a stream that stays open.
+    /// Reads the content of a stream that stays open.
     fn read(mut reader: &UnixStream) -> String {
         let mut text = String::new();
         assert!(reader.read_to_string(&mut text).is_err());
@@ -274,7 +277,7 @@ mod tests {
         assert!(reader.join().unwrap().ends_with("y\nlast\n"));
     }
 
-    /// Takes a byte at a time, as a disk that is nearly full, while nobody else may write.
+    /// Accepts a byte at a time, like a nearly full disk, while no other line may be written.
     struct NearlyFull<'a>(&'a Lines);
 
     impl Write for NearlyFull<'_> {
@@ -315,7 +318,7 @@ mod tests {
         let before = Arc::clone(&log.lock());
         log.go_on_in(file);
         log.lock().add("one\n").unwrap();
-        // Whoever began with the old one ends with it.
+        // A writer that began with the old file finishes with it.
         before.add("two\n").unwrap();
         assert_eq!(read(&reader), "\none\ntwo\n");
         assert!(before.add(&too_long()).is_err());

@@ -1,4 +1,4 @@
-//! One JSON object a line.
+//! The format with one JSON object per line.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -71,7 +71,8 @@ fn rfc3339(time: SystemTime) -> String {
     format!("{:#}.{millis:03}Z", CivilTime::from_unix(seconds))
 }
 
-/// A string of RFC 8259, with no control character raw, nor one that changes how a line is shown.
+/// Formats a string of RFC 8259, in which control characters, and those that change how a line is
+/// displayed, are escaped.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

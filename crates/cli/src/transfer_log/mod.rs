@@ -1,4 +1,4 @@
-//! The files that transfers are written down in, and which of them are open.
+//! The transfer logs, and which of them are open.
 
 mod file;
 mod json;
@@ -18,7 +18,7 @@ use crate::error::ConfigError;
 use crate::settings::{LogFiles, NamedFile};
 use file::{Format, MODE, TransferLog, Writer, check};
 
-/// The logs that are open, for whoever opens them again.
+/// The open transfer logs, shared with the code that opens them again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TransferLogs(Arc<Mutex<Open>>);
 
@@ -27,13 +27,13 @@ struct Open {
     /// The user that serving processes become.
     run_as: Option<Identity>,
     logs: Vec<Arc<TransferLog>>,
-    /// Those that were named once, the last at the end: sessions from then write to them still,
+    /// Logs that are no longer configured, the latest last: earlier sessions still write to them,
     /// also in other processes.
     retired: Vec<Retired>,
     next: u8,
 }
 
-/// A log that is named no more.
+/// A log that is no longer configured.
 #[derive(Debug)]
 struct Retired {
     number: u8,
@@ -42,12 +42,11 @@ struct Retired {
     log: Weak<TransferLog>,
 }
 
-/// The most of them that are remembered.
+/// How many retired logs are remembered.
 const MOST_RETIRED: usize = 64;
 
-/// The same with files that were just opened, none of which is written to yet. Those that were not
-/// there are taken away again, unless they are taken over; one that was made at the end of a link
-/// stays.
+/// Logs whose files were just opened and not written to yet. Unless they are kept, dropping this
+/// value removes the files that it created, except one created at the end of a link.
 pub(crate) struct OpenedLogs {
     logs: Vec<(Arc<TransferLog>, Option<File>)>,
     made: Vec<PathBuf>,
@@ -55,7 +54,8 @@ pub(crate) struct OpenedLogs {
 }
 
 impl TransferLogs {
-    /// None is open yet. The processes that will write to them become `run_as`, if that is given.
+    /// Creates the state without open logs. The processes that will write to them become `run_as`,
+    /// if given.
     pub(crate) fn new(run_as: Option<Identity>) -> Self {
         Self(Arc::new(Mutex::new(Open {
             run_as,
@@ -63,12 +63,12 @@ impl TransferLogs {
         })))
     }
 
-    /// Opens the files that are named. One that stays in use is opened by its name again, for
-    /// whoever writes to it: somebody may have moved the file away.
+    /// Opens the files that are named. The file of a log that stays in use is opened again by its
+    /// name, since it may have been moved away.
     ///
     /// # Errors
     ///
-    /// The first that cannot be opened.
+    /// The first file that cannot be opened.
     pub(crate) fn open(&self, named: &LogFiles) -> Result<OpenedLogs, ConfigError> {
         let formats = [
             (xferlog::line as Format, &named.xferlog),
@@ -102,17 +102,16 @@ impl TransferLogs {
         Ok(opened)
     }
 
-    /// Takes over what was opened, where nothing can fail any more. A file that takes another's
-    /// place goes to `hand_over` too, with the number of its log: for other processes that write to
-    /// it.
+    /// Takes over the opened logs, once nothing can fail any more. A file that replaces another one
+    /// also goes to `hand_over`, with the number of its log, for other processes that write to it.
     pub(crate) fn replace(&self, mut opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
         self.take_over(&mut opened, hand_over);
         opened.keep();
     }
 
-    /// The same while the start may still fail: files that were made are taken away again then,
-    /// unless they are [kept](OpenedLogs::keep). Other processes that begin in the meantime know
-    /// their logs.
+    /// Takes over the opened logs while the start may still fail: the files that were created are
+    /// then removed again, unless they are [kept](OpenedLogs::keep). Other processes that start in
+    /// the meantime know these logs.
     pub(crate) fn take_over(&self, opened: &mut OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
@@ -122,12 +121,12 @@ impl TransferLogs {
         };
         let logs = opened.logs.drain(..).map(renew).collect();
         let replaced = self.lock().replace(logs);
-        // Without the lock: to close a file may take as long as its disk does.
+        // Dropped without the lock: closing a file may take as long as its disk does.
         drop(replaced);
     }
 
-    /// Opens the files that are in use by their names again, each that can be. `hand_over` is as
-    /// for [`replace`](Self::replace).
+    /// Opens the files in use by their names again, as far as possible. `hand_over` is as for
+    /// [`replace`](Self::replace).
     pub(crate) fn open_again(&self, hand_over: impl Fn(u8, File)) {
         let open = self.lock();
         let mut opened = OpenedLogs::of_user(&open);
@@ -140,9 +139,9 @@ impl TransferLogs {
         opened.made.clear();
     }
 
-    /// Has a log go on in a file that another process opened again.
+    /// Continues a log in a file that another process has opened again.
     pub(crate) fn go_on_in(&self, number: u8, file: File) {
-        // One that came with a later configuration is not known here.
+        // A log from a later configuration is unknown here.
         if let Some(log) = self.lock().logs.iter().find(|log| log.number == number) {
             log.go_on_in(file);
         }
@@ -152,11 +151,11 @@ impl TransferLogs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees whether files could be opened by whoever asks, and makes no file.
+    /// Checks whether this process could open the files, without creating any.
     ///
     /// # Errors
     ///
-    /// The first that could not.
+    /// The first file that could not be opened.
     pub(crate) fn check(named: &LogFiles, run_as: Option<&Identity>) -> Result<(), ConfigError> {
         for named in named.named() {
             let path = named.path();
@@ -167,16 +166,16 @@ impl TransferLogs {
     }
 }
 
-/// What is known of a file that is named.
+/// What is known about a file that is named.
 enum Known {
     Nothing,
-    /// Its number: it is not open here any more, but may be in other processes.
+    /// Its number: the log is no longer open here, but may be in other processes.
     Number(u8),
     Log(Arc<TransferLog>),
 }
 
 impl Open {
-    /// Takes other logs for those that are open, and gives these.
+    /// Replaces the open logs, and returns the former ones.
     fn replace(&mut self, logs: Vec<Arc<TransferLog>>) -> Vec<Arc<TransferLog>> {
         let replaced = mem::replace(&mut self.logs, logs);
         let is_open = |number| self.logs.iter().any(|log| log.number == number);
@@ -193,7 +192,7 @@ impl Open {
         replaced
     }
 
-    /// A number that no log has; there are too few of these for all numbers.
+    /// Returns a number that no log has; there are always fewer logs than numbers.
     fn next_number(&mut self) -> u8 {
         loop {
             self.next = (self.next + 1) % NUMBERS;
@@ -222,7 +221,7 @@ impl Open {
 }
 
 impl OpenedLogs {
-    /// None is opened yet.
+    /// Creates the value without any opened file.
     fn of_user(open: &Open) -> Self {
         Self {
             logs: Vec::new(),
@@ -231,7 +230,7 @@ impl OpenedLogs {
         }
     }
 
-    /// Has the transfers of `handler`'s clients written down.
+    /// Adds observers to `handler` that log its clients' transfers.
     pub(crate) fn watch(&self, handler: FtpHandler) -> FtpHandler {
         let logs = self.logs.iter();
         logs.fold(handler, |handler, (log, _)| {
@@ -239,20 +238,20 @@ impl OpenedLogs {
         })
     }
 
-    /// Lets the files that were made stay.
+    /// Keeps the files that were created.
     pub(crate) fn keep(mut self) {
         self.made.clear();
     }
 
-    /// Opens a file, and notes it if neither it nor a link was there.
+    /// Opens a file, and notes it if it did not exist, not even as a link.
     fn append_to(&mut self, path: &Path) -> io::Result<File> {
         with_log_rights(path, self.run_as.as_ref(), || {
             if let Ok(file) = open_log(path, MODE, true) {
                 self.made.push(path.to_owned());
                 return Ok(file);
             }
-            // Mostly it is there. Where it is not, as at the end of a link, this says what is
-            // wrong, if anything is.
+            // Usually the file exists. If not, as at the end of a link, this creates it or returns
+            // the error.
             open_log(path, MODE, false)
         })
     }
@@ -269,11 +268,11 @@ impl Drop for OpenedLogs {
     }
 }
 
-/// Numbers that logs can have. They come round: a process that has missed so many changes of the
-/// configuration has no sessions left, or may take one log for another.
+/// How many numbers there are. They are reused: a process that has missed this many changes of the
+/// configuration has no sessions left, or else may mistake one log for another.
 const NUMBERS: u8 = 128;
 
-/// That it cannot be opened.
+/// Returns the error for a file that cannot be opened.
 fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
     let path = named.path();
     named.error(format!(
@@ -281,7 +280,7 @@ fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
     ))
 }
 
-/// Seconds and milliseconds since 1970.
+/// Returns seconds and milliseconds since 1970.
 fn unix(time: SystemTime) -> (i64, u32) {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or((0, 0), |since| {
@@ -334,7 +333,7 @@ mod tests {
         assert_eq!(name(&named), Some(number));
         of_a_session.lock().add("line\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "line\n");
-        // Where only another process has such a session, that is handed the file.
+        // If only another process has such a session, that process is handed the file.
         drop(of_a_session);
         name(&LogFiles::default());
         assert_eq!(name(&named), Some(number));

@@ -1,4 +1,4 @@
-//! wu-ftpd's format, which log analysers read.
+//! wu-ftpd's format, which log analysers understand.
 
 use std::time::SystemTime;
 
@@ -7,8 +7,9 @@ use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType, is
 
 use super::unix;
 
-/// Fourteen fields: time (UTC), seconds, address, bytes, file, type, no special action, direction,
-/// access mode, user, service, no authentication of another kind twice, whether complete.
+/// Formats the fourteen fields: time (UTC), seconds, address, bytes, file, type, no special action,
+/// direction, access mode, user, service, no authentication method, no authenticated user, whether
+/// complete.
 pub(super) fn line(
     session: &ObservedSession,
     transfer: &ObservedTransfer,
@@ -18,7 +19,7 @@ pub(super) fn line(
     format!(
         "{} {} {} {} {} {} _ {} {} {} ftp 0 * {}\n",
         ctime(unix(ended).0),
-        // A transfer that took less than half a second counts as one, or rates would be infinite.
+        // A transfer of less than half a second counts as one second, to avoid infinite rates.
         transfer.duration.as_secs_f64().round().max(1.0),
         session.peer().ip(),
         transfer.bytes,
@@ -41,7 +42,7 @@ pub(super) fn line(
     )
 }
 
-/// The real path where it is known.
+/// Returns the real path if it is known.
 fn file(transfer: &ObservedTransfer) -> String {
     match &transfer.file.real_path {
         Some(path) => path.to_string_lossy().into_owned(),
@@ -49,7 +50,8 @@ fn file(transfer: &ObservedTransfer) -> String {
     }
 }
 
-/// Text as one field: what would end it, or have it shown in another order, is an underscore.
+/// Returns text as one field: characters that would end it or change how it is displayed become
+/// underscores.
 fn word(text: &str) -> String {
     let separates = |character: char| character.is_whitespace() || is_disruptive(character);
     text.replace(separates, "_")

@@ -1,4 +1,4 @@
-//! What the program writes down: its log on standard error, and the transfer logs.
+//! What the program logs: its messages on standard error, and the transfer logs.
 #![cfg(unix)]
 
 #[path = "../support/client.rs"]
@@ -166,7 +166,7 @@ fn no_log_holds_a_password() {
         client.expect(line, "5");
     }
     client.expect("ACCT opensesame", "202");
-    // Before USER, after Telnet commands, cut by one, in any case, and longer than a line may be.
+    // Before USER, after Telnet commands, split by one, in any case, and longer than a line may be.
     let long = [b"PASS ".as_slice(), &b"opensesame".repeat(1000), b"\r\n"].concat();
     for (line, code) in [
         (&b"pAsS opensesame\r\n"[..], "503"),
@@ -305,7 +305,7 @@ fn a_check_of_the_configuration_makes_no_log() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
-/// What the program says of a log and, if wanted, of another one, when it is to check or to start.
+/// Checks the error for a log and, if given, another one, when the program is to check or to start.
 #[track_caller]
 fn check_refused(xferlog: &Path, json: Option<&Path>, check: &[&str], reason: &str) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
@@ -421,7 +421,7 @@ fn a_start_that_failed_left_a_log_behind() {
 fn a_start_that_failed_after_it_had_bound_left_a_log_behind() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("new");
-    // Too few to open the log, then to listen, then for the loop, and at last enough.
+    // Too few descriptors to open the log, then to listen, then for the loop, and finally enough.
     for descriptors in 4..100 {
         let mut child = Command::new("sh")
             .args(["-c", "ulimit -n \"$0\" && exec \"$@\""])
@@ -468,7 +468,7 @@ fn a_log_that_is_a_pipe_without_a_reader_hung_the_start() {
 #[test]
 fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
     let (_directory, path) = pipe();
-    // With both ends it opens at once, and takes all that there is room for.
+    // With both ends the pipe opens at once, and can be filled.
     let mut both = File::options().read(true).write(true).open(&path).unwrap();
     both.write_all(&[0; 65_536]).unwrap();
     let home = home();
@@ -489,7 +489,7 @@ fn a_line_that_another_process_cut_had_the_next_glued_to_it() {
     let (_directory, path) = pipe();
     let mut both = File::options().read(true).write(true).open(&path).unwrap();
     let home = home();
-    // Whose line is longer than what a pipe takes as a whole.
+    // The line for this file is longer than what a pipe takes as a whole.
     let long = "d".repeat(250);
     let deep: PathBuf = iter::repeat_n(&long, 9).collect();
     fs::create_dir_all(home.path().join(&deep)).unwrap();
@@ -544,7 +544,7 @@ fn the_first_line_was_glued_to_one_that_was_cut_before_the_start() {
 fn the_server_stood_still_while_nobody_read_its_log() {
     let mut program = Program::start(&[]);
     let mut client = Client::connect(program.address);
-    // Some 600 of them fill the pipe.
+    // About 600 of them fill the pipe.
     for _ in 0..2000 {
         client.expect("NOOP", "200");
     }

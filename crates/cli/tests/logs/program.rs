@@ -28,7 +28,7 @@ impl Program {
             .spawn()
             .unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
-        // It is read no faster than the test asks.
+        // The log is read no faster than the test asks for lines.
         let (sender, lines) = mpsc::sync_channel(0);
         thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
@@ -49,7 +49,7 @@ impl Program {
         program
     }
 
-    /// Takes lines of the log up to one that holds `text`, and gives it.
+    /// Takes lines of the log up to one that contains `text`, and returns that line.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {

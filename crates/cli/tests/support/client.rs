@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long anything may take before its test has failed.
+/// How long anything may take before its test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A control connection.
@@ -13,7 +13,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects and takes the greeting.
+    /// Connects and reads the greeting.
     #[track_caller]
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
@@ -33,7 +33,7 @@ impl Client {
         client
     }
 
-    /// Takes the next reply, whose code begins so, and gives its last line.
+    /// Reads the next reply, whose code must begin with `code`, and returns its last line.
     #[track_caller]
     pub(crate) fn expect_reply(&mut self, code: &str) -> String {
         loop {
@@ -46,7 +46,7 @@ impl Client {
         }
     }
 
-    /// Sends a command and takes its reply.
+    /// Sends a command and reads its reply.
     #[track_caller]
     pub(crate) fn expect(&mut self, command: &str, code: &str) -> String {
         let line = format!("{command}\r\n");

@@ -1,5 +1,5 @@
-//! Which addresses have to be bound for a list of addresses: `[::]` accepts the clients of
-//! `0.0.0.0` too, and the system does not give the same port to both.
+//! Which listeners to bind for a list of addresses: `[::]` also accepts the clients of `0.0.0.0`,
+//! and the system does not give the same port to both.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,15 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BindAddress {
     pub(crate) address: SocketAddr,
-    /// For `[::]`: whether another listener accepts the clients over IPv4.
+    /// For `[::]`: whether another listener accepts its IPv4 clients.
     pub(crate) only_v6: bool,
 }
 
-/// What has to be bound so that a server listens on `wanted`, where it listens on `present`
-/// already.
+/// Returns what has to be bound for a server to listen on `wanted` if it already listens on
+/// `present`.
 ///
-/// `[::]` beside `0.0.0.0` with its port is for IPv6 alone, whichever is listed first. Where a
-/// listener on `[::]` accepts clients over IPv4 already, `0.0.0.0` need not be bound.
+/// `[::]` is bound for IPv6 only if `0.0.0.0` has the same port, in whichever order they are
+/// listed. If a listener on `[::]` already accepts IPv4 clients, `0.0.0.0` need not be bound.
 pub(crate) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<BindAddress> {
     let is_present = |address| present.iter().any(|bind| bind.address == address);
     let is_missing = |address: SocketAddr| {
@@ -39,22 +39,21 @@ pub(crate) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<Bin
     missing.map(bind).collect()
 }
 
-/// Whether `address` has to be bound for IPv6 alone: it is `[::]`, and by `is_taken` another
-/// listener has `0.0.0.0` with its port.
+/// Whether `address` has to be bound for IPv6 only: it is `[::]`, and another listener has
+/// `0.0.0.0` with its port, according to `is_taken`.
 pub(crate) fn is_only_v6(address: SocketAddr, is_taken: impl FnOnce(SocketAddr) -> bool) -> bool {
     address.is_ipv6() && other_family(address).is_some_and(is_taken)
 }
 
-/// Whether a listener on `address` serves one of the addresses `wanted`. One on `0.0.0.0` does so
-/// where `[::]` is wanted: it accepts the clients over IPv4, and need not be replaced by a listener
-/// that does so too.
+/// Whether a listener on `address` serves one of the `wanted` addresses. A listener on `0.0.0.0`
+/// does so if `[::]` is wanted: it accepts the IPv4 clients, so it need not be replaced.
 pub(crate) fn serves_any(address: SocketAddr, wanted: &[SocketAddr]) -> bool {
     let v6 = other_family(address).filter(|_| address.is_ipv4());
     wanted.contains(&address) || v6.is_some_and(|v6| wanted.contains(&v6))
 }
 
-/// The unspecified address of the other family, with the same port, if `address` is unspecified.
-/// With port 0, each gets a port of its own.
+/// The unspecified address of the other family with the same port, if `address` is unspecified.
+/// With port 0 there is none, since each family gets a port of its own.
 fn other_family(address: SocketAddr) -> Option<SocketAddr> {
     let other = match address.ip() {
         ip if !ip.is_unspecified() || address.port() == 0 => return None,
@@ -68,7 +67,7 @@ fn other_family(address: SocketAddr) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    /// The addresses wanted, present, and to be bound. A `!` marks one for IPv6 alone.
+    /// Checks which of the addresses are bound. A `!` marks an address for IPv6 only.
     #[track_caller]
     fn check(wanted: &str, present: &str, bound: &str) {
         let bind = |text: &str| BindAddress {

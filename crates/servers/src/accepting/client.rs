@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 
 use crate::shared::Shared;
 
-/// The text for a client for which the system has no thread, process or descriptor left.
+/// The reply text for a client if the system has no thread, process or descriptor left.
 const UNAVAILABLE: &str = "Service temporarily unavailable.";
 
 /// A client that was admitted and is about to be served, on some loop.
@@ -20,14 +20,14 @@ pub(crate) struct Client {
     service: Arc<Service>,
     stream: TcpStream,
     peer: SocketAddr,
-    /// The addresses of a proxy's header, if it came through one.
+    /// The addresses from the PROXY header, if the client came through a proxy.
     proxied: Option<ProxiedClient>,
     permit: Permit,
     token: ClientToken,
     load: Option<LoadGuard>,
 }
 
-/// Admits a client, and has it served as the concurrency model wants it.
+/// Admits a client and has it served, as the concurrency model decides.
 pub(crate) fn accept(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -38,8 +38,8 @@ pub(crate) fn accept(
     accept_with(permit, shared, stream, peer, None, cx);
 }
 
-/// The same of a client that `proxied` names, for a connection that was counted with `permit`;
-/// without a name, of the proxy at `proxy`.
+/// Like `accept`, for a connection counted with `permit` that a proxy made for the client
+/// `proxied`; if that is `None`, the proxy itself, at `proxy`, is the client.
 pub(crate) fn accept_proxied(
     permit: Permit,
     shared: &Arc<Shared>,
@@ -81,7 +81,7 @@ fn log_lost(peer: SocketAddr, error: &io::Error) {
 }
 
 impl Client {
-    /// A client that was admitted with `permit`.
+    /// Creates a client that was admitted with `permit`.
     pub(crate) fn admitted(
         shared: &Arc<Shared>,
         stream: TcpStream,
@@ -100,13 +100,13 @@ impl Client {
         }
     }
 
-    /// Counts the client with those of one loop, until it leaves.
+    /// Counts the client among those of one loop until it leaves.
     pub(crate) fn count_with(&mut self, load: &Arc<AtomicUsize>) {
         self.load = Some(LoadGuard::new(load));
     }
 
-    /// Serves the client on the loop that calls. It is logged if the client is gone, or the loop
-    /// cannot take its socket.
+    /// Serves the client on the calling loop. Logs it if the client is gone or the loop cannot take
+    /// its socket.
     pub(crate) fn serve(self, cx: &mut Context<'_>) {
         let peer = self.peer;
         if let Err(error) = self.try_serve(cx) {
@@ -128,19 +128,18 @@ impl Client {
         Ok(())
     }
 
-    /// Refuses the client, which is one too many for `limit`.
+    /// Refuses the client because it exceeds `limit`.
     pub(crate) fn refuse_over(self, limit: LimitReached) {
         refuse_over(limit, &self.service, &self.stream, self.peer);
     }
 
-    /// Tells the client that it cannot be served, for a reason that only the log names, and
-    /// disconnects it.
+    /// Tells the client that it cannot be served and disconnects it; only the log gets the reason.
     pub(crate) fn reject(self, reason: &io::Error) {
         refuse_unserved(reason, &self.service, &self.stream, self.peer);
     }
 }
 
-/// Refuses a client that is one too many for `limit`.
+/// Refuses a client because it exceeds `limit`.
 pub(crate) fn refuse_over(
     limit: LimitReached,
     service: &Service,
@@ -150,7 +149,7 @@ pub(crate) fn refuse_over(
     refuse(service, stream, peer, &limit.text(), limit.text());
 }
 
-/// Refuses a client that cannot be served, for a reason that only the log names.
+/// Refuses a client that cannot be served; only the log gets the reason.
 pub(crate) fn refuse_unserved(
     reason: &dyn fmt::Display,
     service: &Service,
@@ -160,7 +159,7 @@ pub(crate) fn refuse_unserved(
     refuse(service, stream, peer, reason, UNAVAILABLE);
 }
 
-/// Refuses a client: tells the log the reason, and the client `text`.
+/// Refuses a client: logs the reason, and sends the client `text`.
 fn refuse(
     service: &Service,
     stream: &TcpStream,
@@ -172,7 +171,7 @@ fn refuse(
     tell(service, stream, peer, text);
 }
 
-/// Tells a client that it cannot be served; the log has the reason, or will.
+/// Tells a client that it cannot be served. The caller logs the reason.
 pub(crate) fn tell_unserved(service: &Service, stream: &TcpStream, peer: SocketAddr) {
     tell(service, stream, peer, UNAVAILABLE);
 }
@@ -182,17 +181,17 @@ fn tell(service: &Service, mut stream: &TcpStream, peer: SocketAddr, text: &str)
     if service.is_implicit_tls() {
         return;
     }
-    // What it has sent already, such as the header of a proxy. To close a connection with unread
-    // bytes resets it, and the reply may be dropped.
+    // Read what the client has sent already, such as a PROXY header: closing a connection with
+    // unread bytes resets it, and the client may not see the reply.
     let _ = stream.read(&mut [0; 1024]);
-    // Its socket buffer is empty, so this short a text fits.
+    // The socket's send buffer is empty, so this short text fits.
     if let Err(error) = stream.write_all(format!("421 {text}\r\n").as_bytes()) {
         log::debug!("client {peer} left at once: {error}");
     }
 }
 
-/// Held for each client that is connected, or process that serves. While one exists, the server is
-/// not over; dropping the last one wakes the loop that waits for that.
+/// Held for each connected client, and for each process that serves. The server is not over while
+/// one exists; dropping the last one wakes the loop that waits for that.
 pub(crate) struct ClientToken {
     shared: Arc<Shared>,
 }
@@ -212,7 +211,7 @@ impl Drop for ClientToken {
     }
 }
 
-/// Counts a client with those of its loop, until it is dropped.
+/// Counts a client among those of its loop until dropped.
 struct LoadGuard(Arc<AtomicUsize>);
 
 impl LoadGuard {
@@ -228,7 +227,7 @@ impl Drop for LoadGuard {
     }
 }
 
-/// A connection, and the counts it is part of, which are dropped after it, in this order.
+/// A connection, and the counters that include it, which are dropped after it in this order.
 struct CountedConnection {
     connection: Connection,
     #[expect(dead_code, reason = "held, not read")]
@@ -281,7 +280,7 @@ mod tests {
 
     use super::*;
 
-    /// Has a descriptor registered with the loop, which takes each one only once.
+    /// Registers a descriptor with the loop, which takes each descriptor only once.
     struct Taken(Registration<SourceFd<'static>>);
 
     impl Handler for Taken {

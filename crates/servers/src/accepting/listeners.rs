@@ -16,7 +16,7 @@ use crate::shared::Shared;
 
 /// A bound listener that is not on a loop yet.
 pub(crate) struct BoundListener {
-    /// The address that was asked for; `None` if a bound socket was given.
+    /// The requested address; `None` if a bound socket was given.
     requested: Option<SocketAddr>,
     address: SocketAddr,
     only_v6: bool,
@@ -38,8 +38,8 @@ impl BoundListener {
         })
     }
 
-    /// Takes a socket that listens already. `requested` is the address that an earlier program
-    /// bound it for, if one did.
+    /// Wraps a socket that already listens. `requested` is the address that an earlier program
+    /// bound it for, if any.
     pub(crate) fn from_socket(
         socket: TcpListener,
         requested: Option<SocketAddr>,
@@ -62,7 +62,7 @@ impl BoundListener {
         bound_for(self.address, self.requested, self.only_v6)
     }
 
-    /// Makes the handler that accepts its clients, and has `add` add it to a loop.
+    /// Creates the handler that accepts its clients, and has `add` add it to a loop.
     fn open(
         self,
         shared: &Arc<Shared>,
@@ -103,7 +103,7 @@ struct OpenListener {
     address: SocketAddr,
     only_v6: bool,
     acceptor: HandlerId,
-    /// A copy of the socket, for a program that takes over. While it exists, the system listens.
+    /// A copy of the socket for a program that takes over. The system listens while it exists.
     copy: Option<OwnedFd>,
 }
 
@@ -117,27 +117,27 @@ pub(crate) struct Listeners {
 struct State {
     phase: Phase,
     open: Vec<OpenListener>,
-    /// Where the server listens, or did when it was closed.
+    /// Where the server listens, or listened when it was closed.
     addresses: Vec<SocketAddr>,
-    /// The change that was planned last, as long as it may still be applied.
+    /// The last planned change, while it can still be applied.
     planned: Weak<PlannedChange>,
 }
 
 /// How far the server has come with listening.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum Phase {
-    /// No loop has listeners yet.
+    /// No listener is on a loop yet.
     #[default]
     NotStarted,
-    /// Between the first listener and the close.
+    /// From the first listener until the close.
     Open,
-    /// After the close, when no client is accepted any more. Another program that has taken over
-    /// may have the addresses now.
+    /// No client is accepted any more. Another program that has taken over may have the addresses
+    /// now.
     Closed,
 }
 
 impl Listeners {
-    /// No open listeners yet; there will be some at `addresses`.
+    /// Creates the list without open listeners; those at `addresses` are yet to be opened.
     pub(crate) fn new(addresses: Vec<SocketAddr>) -> Self {
         Self {
             state: Mutex::new(State {
@@ -147,7 +147,7 @@ impl Listeners {
         }
     }
 
-    /// Accepts clients from `listeners`; `add` adds the handlers that accept to the loop.
+    /// Accepts clients from `listeners`; `add` adds their handlers to the loop.
     pub(crate) fn open(
         &self,
         listeners: Vec<BoundListener>,
@@ -163,7 +163,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Stops accepting clients; `remove` removes the handlers that accept from the loop.
+    /// Stops accepting clients; `remove` removes the listeners' handlers from the loop.
     pub(crate) fn close(&self, mut remove: impl FnMut(HandlerId) -> bool) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
@@ -172,11 +172,11 @@ impl Listeners {
         }
     }
 
-    /// Copies of the listeners, and what they were bound for, for a program that takes over.
+    /// Copies the listeners for a program that takes over, each with the address it was bound for.
     ///
     /// # Errors
     ///
-    /// The system has no more descriptors.
+    /// No descriptors are left.
     pub(crate) fn copies(&self) -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
         let state = self.lock();
         let copies = state
@@ -188,7 +188,7 @@ impl Listeners {
             .collect()
     }
 
-    /// In a child process: drops its copies of the parent's listeners, also of those that the
+    /// In a child process: drops its copies of the parent's listeners, including those that the
     /// parent has yet to open.
     pub(crate) fn leave_to_parent(&self) {
         let mut state = self.lock();
@@ -206,16 +206,16 @@ impl Listeners {
         self.lock().addresses.clone()
     }
 
-    /// Plans a change after which the server listens on `addresses` and no others, and binds what
-    /// has to be bound for it.
+    /// Plans a change after which the server listens on exactly these `addresses`, and binds the
+    /// new ones.
     ///
-    /// `closing_frees` says that the system frees an address once its listener is closed here. The
-    /// new plan replaces one that is not applied yet, and takes over what that one has bound. After
-    /// the close nothing is bound and nothing will change.
+    /// `closing_frees` says whether the system frees an address once its listener is closed here.
+    /// The new plan replaces one that is not applied yet, and takes over what that one has bound.
+    /// After the close, nothing is bound and nothing will change.
     ///
     /// # Errors
     ///
-    /// An address cannot be bound, and not because of a listener that this change closes.
+    /// An address cannot be bound, for another reason than a listener that this change closes.
     pub(crate) fn plan(
         &self,
         addresses: &[SocketAddr],
@@ -248,7 +248,7 @@ impl Listeners {
             .collect();
         let freed = if closing_frees { &going[..] } else { &[] };
         let (mut bound, bind_after_close) = bind_missing(missing, backlog, freed)?;
-        // Nothing can fail any more.
+        // Nothing can fail from here on.
         if let Some(replaced) = earlier.as_deref_mut().and_then(Option::take) {
             let held = replaced.bound.into_iter();
             bound.extend(held.filter(|held| kept.contains(&held.bound_for())));
@@ -263,7 +263,7 @@ impl Listeners {
         Ok(planned)
     }
 
-    /// Applies a change, on the loop that accepts, unless another has replaced it.
+    /// Applies a change, on the loop that accepts, unless another change has replaced it.
     pub(crate) fn apply(
         &self,
         planned: &PlannedChange,
@@ -306,8 +306,8 @@ impl Listeners {
 }
 
 impl OpenListener {
-    /// Whether it stays where `addresses` are wanted: the one it was bound for, or the one it has.
-    /// Sockets that were given stay anyway.
+    /// Whether the listener stays if `addresses` are wanted: because of its requested or its actual
+    /// address. Sockets that were given always stay.
     fn stays(&self, addresses: &[SocketAddr]) -> bool {
         self.requested.is_none_or(|requested| {
             bind_plan::serves_any(requested, addresses)
@@ -315,8 +315,8 @@ impl OpenListener {
         })
     }
 
-    /// Where it listens, or what it was bound for if only that is among the `addresses` wanted:
-    /// they differ in a port that the system chose.
+    /// The listener's actual address, or the requested one if only that is among the wanted
+    /// `addresses`: they differ if the system chose the port.
     fn bound_for(&self, addresses: &[SocketAddr]) -> BindAddress {
         let is_wanted = bind_plan::serves_any(self.address, addresses);
         let requested = self.requested.filter(|_| !is_wanted);
@@ -324,7 +324,7 @@ impl OpenListener {
     }
 }
 
-/// What a listener was bound for, here or by the process that passed it on.
+/// What a listener was bound for, by this process or by the one that passed it on.
 fn bound_for(address: SocketAddr, requested: Option<SocketAddr>, only_v6: bool) -> BindAddress {
     BindAddress {
         address: requested.unwrap_or(address),
@@ -332,8 +332,8 @@ fn bound_for(address: SocketAddr, requested: Option<SocketAddr>, only_v6: bool) 
     }
 }
 
-/// Binds what is `missing`, except what can be bound only after the listeners on `freed` are
-/// closed.
+/// Binds the `missing` addresses, except those that can be bound only after the listeners on
+/// `freed` are closed.
 fn bind_missing(
     missing: Vec<BindAddress>,
     backlog: u32,
@@ -356,8 +356,8 @@ fn bind_missing(
     Ok((bound, bind_after_close))
 }
 
-/// Binds an address now that the listeners `closed` are closed. If that fails, binds again those of
-/// them that were in its way.
+/// Binds an address after the listeners `closed` were closed. If that fails, binds those of them
+/// again that were in its way.
 fn bind_or_reopen(bind: BindAddress, backlog: u32, closed: &[OpenListener]) -> Vec<BoundListener> {
     let address = bind.address;
     let error = match BoundListener::bind(bind, backlog) {
@@ -370,7 +370,7 @@ fn bind_or_reopen(bind: BindAddress, backlog: u32, closed: &[OpenListener]) -> V
         .filter(|listener| may_conflict(listener.address, address));
     in_way
         .filter_map(|listener| {
-            // With the port that it had, which the system may have chosen.
+            // Use the actual port, which the system may have chosen.
             let before = BindAddress {
                 address: listener.address,
                 only_v6: listener.only_v6,
@@ -388,7 +388,7 @@ fn may_conflict(other: SocketAddr, address: SocketAddr) -> bool {
     other.port() == address.port() && (wide(other) || wide(address))
 }
 
-/// A change that has still to be applied on the loop; `None` once it is applied or replaced.
+/// A change yet to be applied on the loop; `None` once it is applied or replaced.
 pub(crate) struct PlannedChange(Mutex<Option<Change>>);
 
 impl PlannedChange {
@@ -399,12 +399,12 @@ impl PlannedChange {
 
 /// A change of the listeners.
 struct Change {
-    /// All addresses that are wanted.
+    /// All wanted addresses.
     addresses: Vec<SocketAddr>,
     backlog: u32,
     /// The new listeners.
     bound: Vec<BoundListener>,
-    /// Addresses that can be bound only once other listeners are closed.
+    /// Addresses that can be bound only after other listeners are closed.
     bind_after_close: Vec<BindAddress>,
 }
 
@@ -428,7 +428,7 @@ mod tests {
         server.serve_forever(options).unwrap();
     }
 
-    /// A server on a port of 127.0.0.1, and that port, which is free on the other addresses.
+    /// A server on a port of 127.0.0.1, and that port, which is free on other addresses.
     fn server() -> (FtpServer, u16) {
         let handler = FtpHandler::new(DummyAuthorizer::new());
         let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
@@ -453,14 +453,13 @@ mod tests {
         let _client = TcpStream::connect(server.local_addrs()[0]).unwrap();
         turn(&mut server);
         assert_eq!(limits.count(), 1);
-        // Nobody else takes it.
+        // No other test takes the port meanwhile.
         while limits.count() == 1 {
             turn(&mut server);
         }
     }
 
-    /// Has a server on 127.0.0.1 listen elsewhere, several times before the loop makes its next
-    /// turn.
+    /// Moves a server on 127.0.0.1 to other addresses, several times before the loop's next turn.
     #[track_caller]
     fn check(changes: &[[u8; 4]]) {
         let (mut server, port) = server();
@@ -524,7 +523,7 @@ mod tests {
         let (mut server, port) = server();
         let handle = server.handle().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        // Without one, the server would be over.
+        // Without a client, the server would be over.
         let _client = TcpStream::connect(address).unwrap();
         turn(&mut server);
         handle.close();

@@ -1,4 +1,4 @@
-//! How clients come in: listeners, headers of proxies, and the place that a client takes.
+//! How clients come in: listeners, PROXY headers, and the limits that admit them.
 
 mod bind_plan;
 mod client;

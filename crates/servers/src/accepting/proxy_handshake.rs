@@ -1,4 +1,4 @@
-//! The PROXY header that a trusted proxy sends first on its connection.
+//! The PROXY header that a trusted proxy sends at the start of its connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use mio::net::TcpStream;
 use super::client::{self, ClientToken};
 use crate::shared::Shared;
 
-/// Reads the PROXY header of a connection that a proxy has made, unless a limit is reached.
+/// Accepts a connection from a proxy, whose PROXY header is then read, unless a limit is reached.
 pub(crate) fn accept(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -32,20 +32,20 @@ pub(crate) fn accept(
 
 /// Reads the PROXY header, on the loop that accepts, and admits the client that it names.
 ///
-/// The connection is no client before that: a server that stops does not wait for it.
+/// Until then the connection is not a client: a server that stops does not wait for it.
 pub(crate) struct ProxyHandshake {
     shared: Arc<Shared>,
     proxy: SocketAddr,
     stream: Registration<TcpStream>,
-    /// Counts the connection, until it is that of the client.
+    /// Counts the connection until the client takes it over.
     permit: Option<Permit>,
     header: ProxyHeaderReader,
-    /// Keeps a server that has no other connection from being over.
+    /// Keeps a server without any other connection from being over.
     token: Option<ClientToken>,
 }
 
 impl ProxyHandshake {
-    /// Reads the header of a connection that was counted with `permit`.
+    /// Reads the header of a connection counted with `permit`.
     pub(crate) fn new(
         shared: &Arc<Shared>,
         stream: TcpStream,
@@ -62,7 +62,7 @@ impl ProxyHandshake {
         }
     }
 
-    /// Keeps a server that has no other connection from being over, until it
+    /// Keeps a server without any other connection from being over, until the server
     /// [stops](Shared::set_proxy_handshake).
     pub(crate) fn with_token(mut self) -> Self {
         self.token = Some(ClientToken::new(&self.shared));
@@ -93,7 +93,7 @@ impl Handler for ProxyHandshake {
             Err(error) => {
                 let proxy = self.proxy;
                 let has_left = error.kind() == io::ErrorKind::UnexpectedEof || is_of_peer(&error);
-                // Proxies look in this way whether the server is there.
+                // Proxies check in this way whether the server is up.
                 if has_left && !self.header.has_begun() {
                     log::debug!("proxy {proxy} left at once: {error}");
                 } else {

@@ -2,35 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-/// How long clients are counted before anything is concluded from it: five times the unit in which
-/// the system tells how long processors were idle.
+/// How long to count clients before drawing a conclusion: five times the resolution of the system's
+/// idle times.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Idle time of all processors together, in percent of one, from which one counts as idle.
+/// The idle time of all processors together, in percent of one processor's time, from which one of
+/// them counts as idle.
 const IDLE: u128 = 75;
 
-/// The share of clients that stay, where all are taken to.
+/// The share if all clients are assumed to stay.
 const ALL: (usize, usize) = (1, 1);
 
 /// Measures the churn of clients on the accepting loop, and estimates how many of them will stay.
 ///
-/// Where no processor of the machine is idle, passing a client to another loop costs more than it
-/// gains if the client leaves soon. Clients that stay should be spread over the loops: what they
-/// are going to do is not known yet.
+/// If no processor of the machine is idle, and the client leaves soon, passing it to another loop
+/// costs more than it gains. Clients that stay should be spread over the loops, since what they
+/// will do is unknown.
 pub(crate) struct ClientChurn {
     since: Instant,
     /// Idle time of all processors at the beginning of the period, if known.
     idle: Option<Duration>,
     /// Clients at the beginning of the period.
     clients: usize,
-    /// Clients accepted since.
+    /// Clients accepted since then.
     accepted: usize,
-    /// The share of clients that are taken to stay, as a denominator and a numerator.
+    /// The share of clients assumed to stay: a denominator and a numerator.
     stay: (usize, usize),
 }
 
 impl ClientChurn {
-    /// Begins with no clients.
+    /// Starts with no clients.
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             since: now,
@@ -41,8 +42,8 @@ impl ClientChurn {
         }
     }
 
-    /// How many of `clients` are taken to stay for longer than a period. If the period is over,
-    /// starts the next one, for which `idle` gives the idle time of the processors so far.
+    /// Returns how many of `clients` are assumed to stay for longer than a period. If the period is
+    /// over, starts the next one, for which `idle` returns the processors' idle time so far.
     pub(crate) fn staying(
         &mut self,
         clients: usize,
@@ -71,8 +72,8 @@ impl ClientChurn {
     }
 }
 
-/// Whether another loop would have a processor to itself, by the idle times before and after
-/// `elapsed`. `true` if they are not known.
+/// Whether another loop would have a processor to itself, judging by the idle times before and
+/// after `elapsed`. `true` if they are unknown.
 fn has_idle_processor(
     before: Option<Duration>,
     after: Option<Duration>,
@@ -92,7 +93,7 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// The estimate after a period that begins with `clients`, after one in which many left.
+    /// The estimate after a period that begins with `clients`, in which some came and some left.
     fn staying(
         clients: usize,
         accepted: usize,
@@ -112,8 +113,8 @@ mod tests {
 
     #[test]
     fn those_who_leave_do_not_count_where_no_processor_is_idle() {
-        // Clients at first, those accepted and those that left, the period, the idle time of the
-        // processors in it, and how many clients count.
+        // Clients at the start, clients accepted, clients that left, the period, the processors'
+        // idle time in it, and the clients assumed to stay.
         let rows = [
             (16, 400, 400, ms(50), ms(10), 0),
             (0, 400, 384, ms(50), ms(10), 0),
@@ -125,7 +126,7 @@ mod tests {
             (16, 400, 400, ms(50), ms(37), 0),
             (16, 400, 400, ms(50), ms(38), 16),
             (16, 400, 400, ms(50), ms(90), 16),
-            // The period is too long: no client came for a while.
+            // The period is too long: no client has come for a while.
             (16, 400, 400, ms(101), ms(10), 16),
         ];
         for (clients, accepted, left, period, idle, expected) in rows {

@@ -18,15 +18,15 @@ use crate::placement::{Placement, reserve_descriptors};
 use client_churn::ClientChurn;
 pub(crate) use thread_per_client::ThreadPerClient;
 
-/// The loop that accepts, and as many others as are wanted.
+/// The loop that accepts, and as many other loops as configured.
 ///
-/// A client goes to the loop with the fewest clients. It stays with the accepting loop if that has
-/// as few as any other, not counting clients that will soon be gone: a change of threads that gains
-/// nothing is avoided.
+/// A client goes to the loop with the fewest clients. It stays on the accepting loop if no other
+/// has fewer, not counting those of its clients that will soon leave: this avoids changing threads
+/// for nothing.
 pub(crate) struct Loops {
-    /// All of them.
+    /// The number of all loops.
     count: usize,
-    /// How many clients the accepting loop has.
+    /// The number of clients on the accepting loop.
     accepting_load: Arc<AtomicUsize>,
     others: Mutex<OtherLoops>,
 }
@@ -34,14 +34,14 @@ pub(crate) struct Loops {
 struct OtherLoops {
     started: bool,
     loops: Vec<OtherLoop>,
-    /// That of the accepting loop.
+    /// The churn of clients on the accepting loop.
     churn: ClientChurn,
 }
 
 struct OtherLoop {
     handle: LoopHandle,
     clients: Arc<AtomicUsize>,
-    /// It has answered since the last check whether it turns.
+    /// Whether the loop has answered the last check of whether it turns.
     answered: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -124,7 +124,7 @@ impl Placement for Loops {
 }
 
 impl OtherLoops {
-    /// Makes the loops that are missing.
+    /// Starts the missing loops.
     fn fill(&mut self, count: usize) -> io::Result<()> {
         while self.loops.len() + 1 < count {
             self.loops.push(OtherLoop::start()?);
@@ -132,7 +132,7 @@ impl OtherLoops {
         Ok(())
     }
 
-    /// Puts new loops in the place of those that failed. Their clients were lost with them.
+    /// Replaces loops that failed. Their clients were lost with them.
     fn replace_dead(&mut self, count: usize) {
         let before = self.loops.len();
         self.loops.retain(|other| !other.thread.is_finished());
@@ -144,8 +144,7 @@ impl OtherLoops {
         }
     }
 
-    /// The loop that the next client goes to; `None` for the accepting one, which has `here`
-    /// clients.
+    /// The loop that takes the next client; `None` for the accepting one, which has `here` clients.
     fn choose(&mut self, here: usize, now: Instant) -> Option<&OtherLoop> {
         let Self { loops, churn, .. } = self;
         let other = loops.iter().min_by_key(|other| other.clients())?;
@@ -160,7 +159,7 @@ impl OtherLoop {
         let (tell, told) = mpsc::sync_channel(1);
         let thread = own_threads::spawn("loop".into(), move || match IoLoop::new() {
             Ok(mut io_loop) => {
-                // The receiver waits for it.
+                // The receiver is still waiting.
                 let _ = tell.send(Ok(io_loop.handle()));
                 if let Err(error) = io_loop.run_until_stopped() {
                     log::error!("a loop failed, with its clients: {error}");
@@ -184,7 +183,7 @@ impl OtherLoop {
     }
 }
 
-/// Waits for a thread that was told to end; one that hangs is left running.
+/// Waits for a thread that was told to end, until `until`; a thread that hangs is left running.
 fn join(thread: JoinHandle<()>, until: Instant) {
     while !thread.is_finished() {
         if Instant::now() >= until {
@@ -230,10 +229,10 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         let handle = loops.lock().loops[0].handle.clone();
         handle.call_soon(move |_| {
-            // An error is a release, too.
+            // An error also releases the loop.
             let _ = held.recv();
         });
-        // Asked here for the first time.
+        // This is the first check.
         assert!(loops.is_alive());
         assert!(!loops.is_alive());
         drop(release);

@@ -1,4 +1,4 @@
-//! A thread with a loop of its own for each client.
+//! A thread with its own loop for each client.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,12 +13,12 @@ use crate::accepting::Client;
 use crate::own_threads;
 use crate::placement::{Placement, reserve_descriptors};
 
-/// The most threads of sessions, whatever the limits are: each takes four memory maps, of which
-/// Linux usually gives a process 65,530, and the whole process ends if a new thread gets no map for
-/// the stack of its signal handlers.
+/// The most session threads, whatever the limits are: each takes four memory maps, of which Linux
+/// usually gives a process 65,530, and the whole process dies if a new thread gets no map for the
+/// stack of its signal handlers.
 const MOST_THREADS: usize = 4096;
 
-/// Makes a thread for each client, which ends with the client.
+/// Starts a thread for each client, which ends with the client.
 pub(crate) struct ThreadPerClient {
     most: usize,
     threads: Arc<SessionThreads>,
@@ -45,13 +45,13 @@ struct SessionThreads {
 struct ThreadTable {
     next: u64,
     running: HashMap<u64, SessionThread>,
-    /// Ending or ended, to be joined.
+    /// Threads that are ending or have ended, to be joined.
     ended: Vec<JoinHandle<()>>,
 }
 
 struct SessionThread {
     thread: JoinHandle<()>,
-    /// Known once the thread has made it.
+    /// Set once the thread has created its loop.
     io_loop: Option<LoopHandle>,
 }
 
@@ -67,7 +67,7 @@ impl Placement for ThreadPerClient {
             client.refuse_over(LimitReached::Total);
             return Ok(());
         }
-        // Shared, so that the client can be refused if there is no thread.
+        // Shared, so that the client can be refused if no thread can be started.
         let client = Arc::new(Mutex::new(Some(client)));
         let for_thread = Arc::clone(&client);
         let number = table.next;
@@ -147,7 +147,7 @@ impl SessionThreads {
     }
 }
 
-/// Removes a thread from the table when it ends, also by a panic.
+/// Removes a thread from the table when it ends, even by a panic.
 struct SessionGuard {
     threads: Arc<SessionThreads>,
     number: u64,

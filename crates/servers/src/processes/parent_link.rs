@@ -1,4 +1,4 @@
-//! The link from a child process of a server to its parent: its messages, and the child's end.
+//! The link from a child process of a server to its parent: the messages, and the child's side.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -14,13 +14,13 @@ use super::child::ChildOptions;
 use crate::ServerHandle;
 use crate::signals::SignalSource;
 
-/// How a child is to stop, as its parent asks it to. Each goes further than the one before, like
-/// the methods of [`ServerHandle`] with these names.
+/// How a parent asks a child to stop. Each request goes further than the one before it, like the
+/// [`ServerHandle`] methods with these names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum StopRequest {
     /// Accept no more clients, and end with the last one.
     Close,
-    /// Tell idle clients `421`, and let transfers in progress end.
+    /// Send idle clients `421`, and let transfers in progress end.
     Drain,
     /// Disconnect all clients.
     CloseAll,
@@ -39,13 +39,13 @@ impl StopRequest {
     }
 }
 
-/// Asks a child whether its loops turn; it sends the same byte back if they do.
+/// Asks a child whether its loops turn; the child sends the same byte back if they do.
 pub(crate) const PING: u8 = b'?';
 
 /// The bit of a byte that comes with a file; the other bits are the number of the file.
 const FILE_FLAG: u8 = 0x80;
 
-/// The byte that is sent with the file of this number; `None` if the number is too large.
+/// The byte that is sent with the file `number`; `None` if the number is too large.
 pub(crate) fn file_byte(number: u8) -> Option<u8> {
     (number < FILE_FLAG).then_some(FILE_FLAG | number)
 }
@@ -53,12 +53,12 @@ pub(crate) fn file_byte(number: u8) -> Option<u8> {
 /// Sent by a worker once it accepts clients.
 pub(crate) const READY: u8 = b'!';
 
-/// The child's end of the link: does what the parent asks for.
+/// The child's side of the link: does what the parent asks for.
 ///
-/// When the link ends, the parent is dead. The child then ends, too, but lets transfers go on for
+/// When the link ends, the parent is dead. The child then ends too, but lets transfers continue for
 /// the grace period. A terminal or a service manager may send signals to all processes at once; the
 /// parent acts on them, so the child does little: SIGTERM and SIGINT only make it drain, however
-/// often they come, and SIGHUP and SIGUSR2 do nothing where the parent catches them. A child whose
+/// often they come, and SIGHUP and SIGUSR2 do nothing if the parent catches them. A child whose
 /// loop hangs is ended by the second SIGTERM or SIGINT, as the parent is.
 pub(crate) struct ParentLink {
     link: Registration<UnixStream>,
@@ -68,7 +68,7 @@ pub(crate) struct ParentLink {
 }
 
 impl ParentLink {
-    /// Acts on what comes over `link`, and on the signals, where they are caught.
+    /// Acts on messages from `link`, and on the signals, if they are caught.
     pub(crate) fn new(
         link: UnixStream,
         signals: Option<Signals>,
@@ -110,7 +110,7 @@ impl ParentLink {
                 if bytes[..count].contains(&PING)
                     && shared.is_some_and(|shared| shared.placement().is_alive())
                 {
-                    // A parent that gets no answer asks again.
+                    // The parent asks again if it gets no answer.
                     let write = |mut link: &UnixStream| expect_broken_pipe(|| link.write(&[PING]));
                     let _ = cx.try_io(link, Direction::Write, write);
                 }

@@ -10,7 +10,7 @@ use mio::net::TcpListener;
 
 use super::parent_link::StopRequest;
 
-/// A listener that was lent or taken back, with its number.
+/// A listener that was lent or taken back, identified by its number.
 enum ListenerChange {
     Added(u64, TcpListener),
     Removed(u64),
@@ -19,12 +19,12 @@ enum ListenerChange {
 /// The listeners that are lent to children, with their numbers.
 pub(crate) type LentListeners<S> = Vec<(u64, S)>;
 
-/// Collects what the handler that owns the children is to do, and notifies it.
+/// Collects requests for the handler that owns the children, and notifies it.
 #[derive(Default)]
 pub(crate) struct ParentMailbox {
-    /// The byte of the furthest stop request, plus 1; 0 without one.
+    /// The byte of the furthest-reaching stop request, plus 1; 0 if there is none.
     stop_request: AtomicU8,
-    /// The service for new clients was replaced.
+    /// Whether the service for new clients was replaced.
     service_replaced: AtomicBool,
     changes: Mutex<Vec<ListenerChange>>,
     /// Files to hand over to the children.
@@ -40,14 +40,14 @@ impl ParentMailbox {
         let _ = self.notifier.set(notifier);
     }
 
-    /// Has a stop request sent to all children, unless one that goes further was made before.
+    /// Sends a stop request to all children, unless one that goes further was made before.
     pub(crate) fn request_stop(&self, request: StopRequest) {
         self.stop_request
             .fetch_max(request.byte() + 1, Ordering::AcqRel);
         self.notify();
     }
 
-    /// Has children serve new clients with the new service.
+    /// Has the children serve new clients with the new service.
     pub(crate) fn notify_service_replaced(&self) {
         self.service_replaced.store(true, Ordering::Release);
         self.notify();
@@ -59,7 +59,7 @@ impl ParentMailbox {
         self.notify();
     }
 
-    /// Takes the files that are to be handed over.
+    /// Takes the files to hand over.
     pub(crate) fn take_files(&self) -> Vec<(u8, File)> {
         std::mem::take(&mut *self.files())
     }
@@ -68,16 +68,15 @@ impl ParentMailbox {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a listener to the children, until the handler that this returns is removed from the
-    /// loop.
+    /// Lends a listener to the children until the returned handler is removed from the loop.
     pub(crate) fn lend(self: &Arc<Self>, socket: TcpListener) -> Box<dyn Handler> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         self.add_change(ListenerChange::Added(number, socket));
         Box::new(LentListener(Arc::clone(self), number))
     }
 
-    /// Applies the changes since the last call to `lent`: new listeners go through `take`, those
-    /// that were taken back are dropped. Returns whether there was a change.
+    /// Applies the changes since the last call to `lent`: passes new listeners through `take`, and
+    /// drops those that were taken back. Returns whether there was a change.
     pub(crate) fn update<S>(
         &self,
         lent: &mut LentListeners<S>,
@@ -97,7 +96,7 @@ impl ParentMailbox {
         any
     }
 
-    /// Drops the listeners and the files that are there.
+    /// Drops the listeners and files that are still to be passed on.
     pub(crate) fn clear(&self) {
         self.changes().clear();
         self.files().clear();
@@ -112,7 +111,7 @@ impl ParentMailbox {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The furthest stop request so far.
+    /// The furthest-reaching stop request so far.
     pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
         let byte = self.stop_request.load(Ordering::Acquire).checked_sub(1)?;
         StopRequest::from_byte(byte)
@@ -130,7 +129,7 @@ impl ParentMailbox {
     }
 }
 
-/// Represents a listener on the loop while children have it.
+/// Stands for a listener on the loop while children have it.
 struct LentListener(Arc<ParentMailbox>, u64);
 
 impl Handler for LentListener {

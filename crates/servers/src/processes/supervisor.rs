@@ -1,4 +1,4 @@
-//! Decides whether this process serves, or supervises others that do.
+//! The decision whether this process serves, or supervises others that do.
 
 use std::io;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::options::MOST_WORKERS;
 use crate::shared::Shared;
 use crate::{ServeOptions, ServerError};
 
-/// Has other processes serve the clients of a server, each as the server's
-/// [`Placement`](crate::placement::Placement) does it.
+/// Has other processes serve the clients of a server, each using the server's
+/// [`Placement`](crate::placement::Placement).
 ///
-/// This process binds, catches signals, and ends the server. It serves nobody.
+/// This process binds, catches signals, and ends the server, but serves no client.
 pub(crate) trait Supervisor: Send + Sync {
     /// The name of the model in the log and in the configuration.
     fn model(&self) -> &'static str;
 
-    /// Where to send requests for the processes that serve.
+    /// Takes requests for the processes that serve.
     fn mailbox(&self) -> &Arc<ParentMailbox>;
 
-    /// Whether clients are accepted, once the listeners are on the loop. Other processes may take a
+    /// Whether clients are accepted, once the listeners are on the loop. Other processes may need a
     /// moment to begin.
     ///
     /// # Errors
@@ -34,11 +34,11 @@ pub(crate) trait Supervisor: Send + Sync {
         Ok(true)
     }
 
-    /// Makes the handler that owns the processes that serve.
+    /// Creates the handler that owns the processes that serve.
     ///
     /// # Errors
     ///
-    /// The system's: mostly that this process cannot be forked.
+    /// The system's error: usually this process cannot be forked.
     fn handler(
         self: Arc<Self>,
         shared: &Arc<Shared>,
@@ -46,18 +46,19 @@ pub(crate) trait Supervisor: Send + Sync {
         options: ChildOptions,
     ) -> io::Result<Box<dyn Handler>>;
 
-    /// Lends a listener to the processes that serve, for as long as the handler that this returns
-    /// is on the loop.
+    /// Lends a listener to the processes that serve, for as long as the returned handler is on the
+    /// loop.
     fn lend(&self, socket: TcpListener) -> Box<dyn Handler> {
         self.mailbox().lend(socket)
     }
 }
 
-/// What has other processes serve, if the options or the server's model ask for that.
+/// Returns the supervisor of other processes that serve, if the options or the server's model
+/// require one.
 ///
 /// # Errors
 ///
-/// [`ServerError`]: the options exclude each other, or this process cannot meet them.
+/// [`ServerError`] if the options exclude each other, or this process cannot meet them.
 pub(crate) fn supervisor(
     shared: &Shared,
     options: &ServeOptions,
@@ -71,7 +72,7 @@ pub(crate) fn supervisor(
         if !ftpdlib_sys::is_root() {
             return Err(ServerError::NotRoot);
         }
-        // Otherwise children that fail at it would be replaced for ever.
+        // Otherwise the children would fail at it and be replaced forever.
         identity.try_out().map_err(ServerError::Identity)?;
     }
     if let Some(each) = shared.supervisor() {
@@ -145,7 +146,7 @@ mod tests {
         );
         check(Concurrency::MultiProcess, 2, beside);
         check(Concurrency::MultiProcess, 0, beside);
-        // Tests run on threads.
+        // Tests run on threads, so this process has several.
         check(model, 2, " threads cannot be forked");
         check(Concurrency::MultiProcess, 1, " threads cannot be forked");
     }
@@ -159,7 +160,7 @@ mod tests {
                 .blocking(false)
                 .timeout(Duration::ZERO)
         };
-        // Tests run on threads.
+        // Tests run on threads, so this process has several.
         let refused = server.serve_forever(options().worker_processes(2));
         assert!(refused.is_err());
         server.serve_forever(options()).unwrap();

@@ -9,8 +9,8 @@ use crate::call::{check, with_c_str};
 /// Sets the permission bits of an open file, which may be opened with
 /// [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
-/// `fchmod` refuses such a descriptor. `fchmodat2` (Linux 6.6) accepts it; on older kernels, its
-/// entry in `/proc/self/fd` leads to the same file without using its name.
+/// `fchmod` refuses a descriptor of that kind. `fchmodat2` (Linux 6.6) accepts it; on older
+/// kernels, its entry in `/proc/self/fd` leads to the same file without using its name.
 ///
 /// # Errors
 ///
@@ -51,13 +51,14 @@ pub fn set_modified(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
 }
 
 /// Sets both times of a file that is open for writing to now, within a tick of the system. Unlike
-/// another time, that is not for its owner only.
+/// setting other times, this is not restricted to the owner.
 ///
 /// # Errors
 ///
 /// The error of `futimens`.
 pub fn touch(file: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the descriptor is borrowed for the call; without times, it reads none.
+    // SAFETY: the descriptor is borrowed for the call, which reads no times through the null
+    // pointer.
     check(unsafe { libc::futimens(file.as_raw_fd(), ptr::null()) })?;
     Ok(())
 }
@@ -96,7 +97,8 @@ fn proc_path(file: BorrowedFd<'_>) -> Vec<u8> {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
 }
 
-/// What an error by such a path means. The file is open: if anything is missing, it is `/proc`.
+/// Translates an error from such a path. The file is open, so if anything is missing, it is
+/// `/proc`.
 fn proc_error(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::NotFound => {
@@ -164,7 +166,7 @@ mod tests {
             assert!(error.to_string().contains("/proc"), "{error}");
         };
         let in_bare_root = || {
-            // SAFETY: takes no pointer; the directories of this thread become its own.
+            // SAFETY: takes no pointer; this thread gets its own root and working directory.
             if let Err(error) = crate::call::check(unsafe { libc::unshare(libc::CLONE_FS) }) {
                 return eprintln!("skipped: {error}");
             }

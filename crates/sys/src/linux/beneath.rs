@@ -11,8 +11,8 @@ use crate::stat::{FileStat, stat_descriptor};
 /// Opens `path` relative to `dir` without leaving it: follows links within `scope`, but never magic
 /// links of `/proc` (`openat2`, Linux 5.6).
 ///
-/// The kernel resolves the whole path in one call, so no component can be swapped meanwhile. `mode`
-/// is used with [`OpenFlags::CREATE`] only, less the umask.
+/// The kernel resolves the whole path in one call, so no component can be swapped meanwhile.
+/// `mode`, less the umask, applies only with [`OpenFlags::CREATE`].
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub fn open_beneath(
     };
     let how = OpenHow {
         flags: flags.bits() as u64,
-        // openat2 refuses a mode where nothing is created.
+        // openat2 refuses a mode if no file is to be created.
         mode: if flags.contains(OpenFlags::CREATE) {
             u64::from(mode)
         } else {
@@ -45,7 +45,7 @@ pub fn open_beneath(
 }
 
 /// Opens the directory at `path`, as [`open_directory`](crate::open_directory) does, unless there
-/// is a link on the way (`openat2`, Linux 5.6): then an absolute path is the real one.
+/// is a link on the way (`openat2`, Linux 5.6). If this succeeds, an absolute path is the real one.
 ///
 /// # Errors
 ///
@@ -63,8 +63,8 @@ pub fn open_real_directory(path: &Path) -> io::Result<OwnedFd> {
 /// Returns the facts of the entry `name` of `dir`, without following a link, if the kernel has them
 /// cached (`RESOLVE_CACHED`, Linux 5.12).
 ///
-/// Never waits: neither for a disk nor for a thread that changes `dir`. It holds a reference to the
-/// entry for a moment; a file that is removed in that moment is released here.
+/// Never waits, neither for a disk nor for a thread that changes `dir`. Holds a reference to the
+/// entry for a moment; if the file is removed in that moment, it is released here.
 ///
 /// # Errors
 ///
@@ -92,14 +92,14 @@ fn open_how(dir: RawFd, path: &[u8], how: &OpenHow) -> io::Result<OwnedFd> {
                 size_of::<OpenHow>(),
             )
         })?;
-        // SAFETY: the call succeeded, so its answer is a descriptor that is open, new and owned by
-        // nobody else.
+        // SAFETY: the call succeeded, so its result is an open, new descriptor that nothing else
+        // owns.
         Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
     })
 }
 
-/// `struct open_how` in its first version, whose size tells the kernel so. (The C library's
-/// binding may grow fields and cannot be built by name.)
+/// The first version of `struct open_how`, which the kernel recognises by its size. (The C
+/// library's binding may gain fields, and cannot be constructed by name.)
 #[repr(C)]
 struct OpenHow {
     flags: u64,

@@ -1,4 +1,4 @@
-//! Files that nobody else has open.
+//! Files that are open nowhere else.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -8,9 +8,9 @@ use crate::call::check;
 /// `F_SETSIG`, which the libc crate lacks.
 const SET_SIGNAL: libc::c_int = 10;
 
-/// A file that nobody else has open, or can open before this is dropped: with `O_NONBLOCK` they
-/// fail with `WouldBlock`, otherwise they wait, and then have this file, even if its name is gone
-/// by then. Hold it for an instant only.
+/// A file that is open nowhere else, and cannot be opened elsewhere before this value is dropped:
+/// an attempt with `O_NONBLOCK` fails with `WouldBlock`, any other waits and then opens this file,
+/// even if its name is gone by then. Hold it only for an instant.
 #[derive(Debug)]
 pub struct Claim<'a>(BorrowedFd<'a>);
 
@@ -19,13 +19,14 @@ impl<'a> Claim<'a> {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is open elsewhere, for reading or writing, in this process or in another;
-    /// otherwise that of `fcntl`: it is not the caller's, its filesystem, for instance one of the
-    /// network, cannot tell, or the system grants no leases (`fs.leases-enable`).
+    /// `WouldBlock` if the file is open elsewhere, for reading or writing, in this process or
+    /// another. Otherwise the error of `fcntl`: the file is not the caller's, its filesystem cannot
+    /// tell (a network filesystem, for instance), or the system grants no leases
+    /// (`fs.leases-enable`).
     pub fn new(file: BorrowedFd<'a>) -> io::Result<Self> {
-        // A lease has its holder told of whoever opens the file. SIGIO, by which it does, would end
-        // the process; this signal is ignored unless somebody asks for it.
-        // SAFETY: the descriptor is borrowed for the call, which takes no memory.
+        // The holder of a lease gets a signal when the file is opened elsewhere. The usual one,
+        // SIGIO, would end the process; SIGURG is ignored by default.
+        // SAFETY: the descriptor is borrowed for the call, which accesses no memory.
         check(unsafe { libc::fcntl(file.as_raw_fd(), SET_SIGNAL, libc::SIGURG) })?;
         // SAFETY: as above.
         check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) })?;
@@ -35,7 +36,7 @@ impl<'a> Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is borrowed for longer than this, and the call takes no memory.
+        // SAFETY: the descriptor is borrowed for longer than this, and the call accesses no memory.
         unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
     }
 }
@@ -65,7 +66,7 @@ mod tests {
         let refused_for_reader = Claim::new(one.as_fd()).unwrap_err();
         drop(reader);
         let Ok(claim) = Claim::new(one.as_fd()) else {
-            // Not on this filesystem.
+            // This filesystem does not support leases.
             return;
         };
         assert!(would_block(refused));

@@ -1,4 +1,4 @@
-//! Impersonation, in one thread.
+//! Impersonation of a user by a single thread.
 
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -8,17 +8,17 @@ use super::identity::may_change_users;
 use crate::call::check;
 use crate::users::{self, UserRecord};
 
-/// The calls themselves: those of the C library would change all threads of the process.
+/// The system calls themselves: the C library's functions would change all threads of the process.
 #[cfg(not(any(target_arch = "arm", target_arch = "sparc", target_arch = "x86")))]
 use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
-/// Numbers of 16 bits were enough for the ones without a suffix.
+/// On these processors, the calls without a suffix take IDs of 16 bits.
 #[cfg(any(target_arch = "arm", target_arch = "sparc", target_arch = "x86"))]
 use libc::{
     SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid,
     SYS_setresuid32 as SYS_setresuid,
 };
 
-/// A number that means "as it is" in the calls.
+/// The ID that means "unchanged" in these calls.
 pub(super) const SAME: u32 = u32::MAX;
 
 /// The IDs of a user and of the groups that the user is a member of.
@@ -30,7 +30,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Returns those of a system user.
+    /// Returns the IDs of a system user.
     ///
     /// May wait for a directory service.
     ///
@@ -48,7 +48,7 @@ impl Credentials {
     }
 
     pub(super) fn new(uid: u32, gid: u32, mut groups: Vec<u32>) -> Self {
-        // As the system gives them back.
+        // The order in which the system returns them.
         groups.sort_unstable();
         groups.dedup();
         Self {
@@ -62,12 +62,12 @@ impl Credentials {
     /// affected.
     ///
     /// This changes the effective IDs, which also drops root's effective capabilities. The real and
-    /// saved IDs stay root's, so that it can be undone, and so that the user's processes cannot
-    /// send signals to it.
+    /// saved IDs stay root's, so that the change can be undone, and so that the user's processes
+    /// cannot send signals to this one.
     ///
-    /// A thread started meanwhile keeps the user's IDs in the same way. A program does not: its
-    /// real IDs are root's, so it can become root again at any time, and a shell does so at once.
-    /// To start one, set all of the user's IDs with [`Command::uid`] and the like, from a thread
+    /// A thread started meanwhile keeps acting as the user in the same way. A program does not: its
+    /// real ID is root's, so it can become root again at any time, and a shell does so at once. To
+    /// start a program, set all of the user's IDs with [`Command::uid`] and the like, from a thread
     /// that runs as root.
     ///
     /// [`Command::uid`]: std::os::unix::process::CommandExt::uid
@@ -75,7 +75,7 @@ impl Credentials {
     /// # Errors
     ///
     /// The error of the calls, usually `PermissionDenied` for a thread that does not run as root.
-    /// Nothing has changed then.
+    /// In that case nothing has changed.
     pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
         let before = Self::of_thread()?;
         let mut acting = ActingAs {
@@ -83,18 +83,18 @@ impl Credentials {
             of_this_thread: PhantomData,
         };
         if before == *self {
-            // It does already.
+            // The thread acts as this user already.
             return Ok(acting);
         }
         set_groups(&self.groups)?;
-        // From here on it puts back what has changed, also where a call fails.
+        // From here on, dropping `acting` restores what has changed, even if a call fails.
         acting.before = Some(before);
         set_group(self.gid)?;
         set_user(self.uid)?;
         Ok(acting)
     }
 
-    /// What this thread is.
+    /// The current credentials of this thread.
     fn of_thread() -> io::Result<Self> {
         // SAFETY: takes nothing and cannot fail.
         let uid = unsafe { libc::geteuid() };
@@ -119,34 +119,34 @@ impl Credentials {
     }
 }
 
-/// The thread acts as another user while this value lives. The value cannot leave its thread.
+/// Makes the thread act as another user while this value lives. The value cannot leave its thread.
 #[derive(Debug)]
 #[must_use = "the thread goes back when it is dropped"]
 pub struct ActingAs {
-    /// `None` if there is nothing to go back to.
+    /// `None` if there is nothing to restore.
     before: Option<Credentials>,
     of_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for ActingAs {
-    /// Changes back. If that fails the process aborts: the thread would otherwise serve other
-    /// clients as this user.
+    /// Restores the previous user. If that fails, the process aborts: the thread would otherwise
+    /// serve other clients as this user.
     fn drop(&mut self) {
         let Some(before) = self.before.take() else {
             return;
         };
         if let Err(error) = before.put_back() {
-            // It ends in any case.
+            // The process aborts in any case.
             let _ = writeln!(io::stderr(), "cannot stop acting as a user: {error}");
             process::abort();
         }
     }
 }
 
-/// Whether threads of this process can act as other users, without root's capabilities meanwhile.
+/// Whether threads of this process can act as other users, and drop root's capabilities meanwhile.
 /// Root in a container may not be able to.
 pub fn can_act_as_others() -> bool {
-    /// With this bit, capabilities stay when the numbers change.
+    /// With this bit, capabilities are kept when the IDs change.
     const NO_SETUID_FIXUP: libc::c_int = 1 << 2;
     // SAFETY: takes no pointer; the option has no arguments.
     let bits = unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) };
@@ -167,12 +167,12 @@ fn set_group(gid: u32) -> io::Result<()> {
 }
 
 fn set_groups(groups: &[u32]) -> io::Result<()> {
-    // SAFETY: the list is live and readable for the call, and has as many entries.
+    // SAFETY: the list is live and readable for the call, and has the given length.
     check(unsafe { libc::syscall(SYS_setgroups, groups.len(), groups.as_ptr()) })?;
     Ok(())
 }
 
-/// The other groups of this thread.
+/// The supplementary groups of this thread.
 fn groups() -> io::Result<Vec<u32>> {
     let mut groups = vec![0; 32];
     loop {
@@ -183,7 +183,7 @@ fn groups() -> io::Result<Vec<u32>> {
                 groups.truncate(usize::try_from(found).unwrap_or(0));
                 return Ok(groups);
             }
-            // There are more.
+            // There are more groups than fit.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && groups.len() < 1 << 17 => {
                 groups.resize(groups.len() * 8, 0);
             }
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Real, effective, saved and filesystem numbers of this thread.
+    /// The real, effective, saved and filesystem IDs of this thread.
     fn numbers(of: &str) -> String {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(of));
@@ -219,8 +219,8 @@ mod tests {
         }
     }
 
-    /// Whether this process may become `somebody`. In a user namespace it may not if the number is
-    /// not mapped there, root or not.
+    /// Whether this process may become `somebody`. In a user namespace that does not map the ID,
+    /// not even root may.
     fn is_somebody_here() -> bool {
         if !can_act_as_others() {
             return false;
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn one_thread_acts_as_another_user_and_goes_back() {
         if !can_act_as_others() {
-            // Nothing has changed, then.
+            // In that case nothing has changed.
             let before = numbers("Groups:");
             if !super::super::is_root() {
                 check_denied(somebody().assume_in_thread());

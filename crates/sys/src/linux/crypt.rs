@@ -6,15 +6,15 @@ use std::ptr;
 use std::sync::OnceLock;
 
 /// Hashes a password with the system's library, using the method, cost and salt at the beginning of
-/// `setting`. A hash is also a setting, and yields itself for its password.
+/// `setting`. A hash is also a setting: with it, its password yields the same hash.
 ///
 /// Returns `None` if the library does not know the method, or the password contains a NUL byte.
-/// Takes as long as the cost demands.
+/// Takes as long as the cost requires.
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such library. The first call loads it. `OutOfMemory` if there is too
-/// little for the method.
+/// `NotFound` if the library, which the first call loads, does not exist. `OutOfMemory` if there is
+/// too little memory for the method.
 pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     let library = Library::get()?;
     let Ok(setting) = CString::new(setting) else {
@@ -30,20 +30,20 @@ pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     let mut scratch = vec![0u128; SCRATCH / size_of::<u128>()];
     let (word, how, room) = (password.as_ptr(), setting.as_ptr(), scratch.as_mut_ptr());
     // SAFETY: `word` and `how` end with a NUL and are borrowed for the call. `room` is as large as
-    // any library wants it, more strictly aligned than any type of C, zeroed, as it has to be at
-    // first use, and nobody else's.
+    // any library requires, more strictly aligned than any C type, zeroed, as it has to be at first
+    // use, and used by nothing else.
     let hashed = unsafe { (library.crypt_r)(word, how, room.cast()) };
-    // Means something only if there is no hash.
+    // Meaningful only if there is no hash.
     let error = io::Error::last_os_error();
     let hashed = (!hashed.is_null()).then(|| {
-        // SAFETY: what it gives is NUL-terminated and inside `scratch`, which is still there.
+        // SAFETY: the result is NUL-terminated and inside `scratch`, which is still alive.
         unsafe { CStr::from_ptr(hashed) }
             .to_string_lossy()
             .into_owned()
     });
     wipe(&mut scratch);
     wipe(&mut password.into_bytes());
-    // A word that begins so tells of an error.
+    // A result that starts with this character reports an error.
     let hashed = hashed.filter(|hashed| !hashed.is_empty() && !hashed.starts_with('*'));
     if hashed.is_none() && error.kind() == io::ErrorKind::OutOfMemory {
         let problem = "libcrypt has no memory to hash a password with";
@@ -64,7 +64,7 @@ pub fn crypt_setting() -> io::Result<Option<String>> {
     };
     let mut output = [0u8; SETTING];
     let (start, length) = (output.as_mut_ptr().cast(), SETTING as c_int);
-    // SAFETY: without a prefix and random bytes it takes those of the system; `start` points to
+    // SAFETY: without a prefix and random bytes, the function uses the system's; `start` points to
     // `length` writable bytes of this frame.
     let made = unsafe { generate(ptr::null(), 0, ptr::null(), 0, start, length) };
     if made.is_null() {
@@ -74,15 +74,15 @@ pub fn crypt_setting() -> io::Result<Option<String>> {
     Ok(text.map(|text| text.to_string_lossy().into_owned()))
 }
 
-/// The library under its names: libxcrypt's own, the one it took over from the C library, and that
-/// of a machine to build on.
+/// The names of the library: libxcrypt's own, the one it took over from the C library, and the one
+/// on machines with development files.
 const NAMES: [&CStr; 3] = [c"libcrypt.so.2", c"libcrypt.so.1", c"libcrypt.so"];
 
-/// Bytes that `crypt_r` works in: 32 KiB for libxcrypt, a little over 128 KiB for what the C
-/// library had before.
+/// The bytes that `crypt_r` works in: 32 KiB for libxcrypt, a little over 128 KiB for the C
+/// library's former version.
 const SCRATCH: usize = 136 * 1024;
 
-/// Bytes that a setting may take.
+/// The most bytes of a setting.
 const SETTING: usize = 192;
 
 type CryptR = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_char;
@@ -95,14 +95,15 @@ type Generate = unsafe extern "C" fn(
     c_int,
 ) -> *mut c_char;
 
-/// What is used of the library, which stays loaded.
+/// The functions used from the library, which stays loaded.
 struct Library {
     crypt_r: CryptR,
     generate: Option<Generate>,
 }
 
 impl Library {
-    /// Loads it, unless it was. It is not linked to, so that a program starts without it.
+    /// Loads the library on the first call. The program is not linked to it, so it starts without
+    /// it.
     fn get() -> io::Result<&'static Self> {
         static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
         LIBRARY.get_or_init(Self::load).as_ref().ok_or_else(|| {
@@ -113,8 +114,8 @@ impl Library {
 
     fn load() -> Option<Self> {
         let open = |name: &&CStr| {
-            // SAFETY: the name ends with a NUL. What the library does when it is loaded is what it
-            // does in every program that is linked to it.
+            // SAFETY: the name ends with a NUL. When loaded, the library does what it does in every
+            // program that is linked to it.
             let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
             (!handle.is_null()).then_some(handle)
         };
@@ -126,8 +127,8 @@ impl Library {
         if crypt_r.is_null() {
             return None;
         }
-        // SAFETY: the function of this name has this type, by crypt_r(3); the third argument is
-        // there a pointer to a struct, which is passed like any other.
+        // SAFETY: the function of this name has this type, by crypt_r(3); its third argument is a
+        // pointer to a struct, which is passed like any other pointer.
         let crypt_r = unsafe { std::mem::transmute::<*mut c_void, CryptR>(crypt_r) };
         let generate = (!generate.is_null())
             // SAFETY: the function of this name has this type, by crypt_gensalt(3).
@@ -136,23 +137,23 @@ impl Library {
     }
 }
 
-/// What may be overwritten with zeros.
+/// A type that may be overwritten with zeros.
 ///
 /// # Safety
 ///
-/// Bytes that are all zero are a value of the type.
+/// All-zero bytes must be a valid value of the type.
 unsafe trait Wipe {}
 
-// SAFETY: any bytes are a value of an integer.
+// SAFETY: any bytes are a valid integer.
 unsafe impl Wipe for u8 {}
 // SAFETY: as above.
 unsafe impl Wipe for u128 {}
 
-/// Overwrites data about a password, even though it is never read again.
+/// Overwrites data about a password. The compiler cannot optimise this away.
 fn wipe<T: Wipe>(secret: &mut [T]) {
     let bytes = size_of_val(secret);
-    // SAFETY: `secret` has as many bytes, is writable and borrowed for the call, and holds values
-    // again afterwards, as the trait promises.
+    // SAFETY: `secret` has this many bytes, is writable and borrowed for the call, and holds valid
+    // values afterwards, as the trait promises.
     unsafe { libc::explicit_bzero(secret.as_mut_ptr().cast(), bytes) }
 }
 

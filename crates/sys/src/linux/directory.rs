@@ -13,7 +13,7 @@ use crate::call::check;
 pub struct DirectoryReader {
     dir: OwnedFd,
     buffer: Box<[u8]>,
-    /// What of `buffer` is filled and not handed out yet.
+    /// The part of `buffer` that is filled and not handed out yet.
     start: usize,
     end: usize,
 }
@@ -61,7 +61,7 @@ impl DirectoryReader {
             libc::syscall(libc::SYS_getdents64, self.dir.as_raw_fd(), start, room)
         }) {
             Ok(filled) => filled,
-            // The directory was removed: nothing is in it any more.
+            // The directory was removed, so it has no more entries.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => 0,
             Err(error) => return Err(error),
         };
@@ -85,7 +85,7 @@ impl AsFd for DirectoryReader {
 const LENGTH_AT: usize = 16;
 const NAME_AT: usize = 19;
 
-/// Some two thousand entries a call; more gains nothing.
+/// Some two thousand entries per call; more gains nothing.
 const BUFFER_SIZE: usize = 64 * 1024;
 
 fn length_before_nul(field: &[u8]) -> usize {

@@ -15,8 +15,8 @@ use crate::call::check;
 pub fn discard(socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
     let flags = libc::MSG_TRUNC;
     // SAFETY: the descriptor is borrowed for the whole call. With `MSG_TRUNC` a TCP socket drops
-    // the bytes and never looks at the buffer (tcp(7)), and a kind of socket that does look at it
-    // answers EFAULT for the null pointer: nothing is ever written.
+    // the bytes without accessing the buffer (tcp(7)); a kind of socket that does access it fails
+    // with EFAULT for the null pointer. Nothing is ever written.
     let bytes = check(unsafe { libc::recv(socket.as_raw_fd(), ptr::null_mut(), count, flags) })?;
     Ok(bytes as usize)
 }

@@ -8,26 +8,26 @@ use crate::call::check;
 use crate::children::{ChildProcess, keep_ends};
 use crate::signals;
 
-/// Which of the two processes this is. Exhaustive.
+/// The process in which [`fork`] returned. Exhaustive.
 #[derive(Debug)]
 pub enum Fork {
     /// The original process, with its new child.
     Parent(ChildProcess),
-    /// The new one.
+    /// The new process.
     Child,
 }
 
 /// Forks this process.
 ///
-/// The child shares its parent's open file descriptions: it must close those that are not its own,
-/// and make its own event loops. It does not have its parent's [`Signals`](crate::Signals). It must
-/// end by [`exit_at_once`](crate::exit_at_once). If SIGCHLD was ignored, this resets it, since the
-/// exit status of children would be lost.
+/// The child shares its parent's open file descriptions: it must close those that it does not own,
+/// and create its own event loops. It does not have its parent's [`Signals`](crate::Signals). It
+/// must end by [`exit_at_once`](crate::exit_at_once). If SIGCHLD was ignored, this resets it, since
+/// the exit status of children would be lost.
 ///
 /// # Errors
 ///
-/// `Deadlock` if this process has more than one thread: in the child the others would be missing,
-/// and their locks would stay locked for ever. Otherwise the error of `fork`.
+/// `Deadlock` if this process has more than one thread: the other threads would be missing in the
+/// child, and their locks would stay locked forever. Otherwise the error of `fork`.
 ///
 /// # Examples
 ///
@@ -44,11 +44,11 @@ pub enum Fork {
 pub fn fork() -> io::Result<Fork> {
     check_forkable()?;
     keep_ends()?;
-    // Made by the parent, since a child could not report the error.
+    // The parent opens it, since the child could not report the error.
     let (nothing, _) = io::pipe()?;
-    // SAFETY: this is the only thread, as was just seen, and no other can begin meanwhile, since
-    // none but this could begin it. So in the child, too, every lock is as its owner left it, and
-    // it may do whatever the parent may.
+    // SAFETY: this is the only thread, as just checked, and only this thread could start another
+    // one meanwhile. So in the child, too, every lock is as its owner left it, and the child may do
+    // whatever the parent may.
     match check(unsafe { libc::fork() })? {
         0 => {
             signals::leave_to_parent(nothing.as_fd());
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_process_with_threads_is_not_forked() {
-        // The test harness runs each test on a thread beside its own.
+        // The test harness runs each test on a thread besides its main thread.
         let error = match fork() {
             Ok(Fork::Child) => exit_at_once(1),
             Ok(Fork::Parent(mut child)) => panic!("forked: {:?}", child.wait()),

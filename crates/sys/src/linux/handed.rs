@@ -11,11 +11,11 @@ use crate::call::check;
 #[repr(C)]
 union Control {
     _header: libc::cmsghdr,
-    // SAFETY: the function only computes.
+    // SAFETY: the function only computes a number.
     bytes: [u8; unsafe { libc::CMSG_SPACE(DESCRIPTOR) } as usize],
 }
 
-/// The size of what is carried.
+/// The size of a descriptor in a message.
 const DESCRIPTOR: u32 = size_of::<libc::c_int>() as u32;
 
 /// Writes one byte to a Unix-domain stream, together with an open file. The reader gets its own
@@ -29,7 +29,8 @@ pub fn write_with_file(stream: BorrowedFd<'_>, byte: u8, file: BorrowedFd<'_>) -
     let (mut control, mut piece) = (Control::EMPTY, piece(&mut bytes));
     let message = message(&mut control, &mut piece);
     // SAFETY: the message has a control buffer, aligned and with room for the header and one
-    // descriptor, so the macros stay in it. It lives in this frame and nobody else has it.
+    // descriptor, so the macros stay within it. It lives in this frame and nothing else refers to
+    // it.
     unsafe {
         let header = libc::CMSG_FIRSTHDR(&raw const message);
         (*header).cmsg_level = libc::SOL_SOCKET;
@@ -43,7 +44,7 @@ pub fn write_with_file(stream: BorrowedFd<'_>, byte: u8, file: BorrowedFd<'_>) -
     Ok(())
 }
 
-/// Reads from a Unix-domain stream, with the file that comes with the bytes. It does not read
+/// Reads from a Unix-domain stream, together with the file that comes with the bytes. Does not read
 /// beyond a byte that carries a file.
 ///
 /// # Errors
@@ -58,15 +59,15 @@ pub fn read_with_file(
     let flags = libc::MSG_CMSG_CLOEXEC;
     // SAFETY: the message points to live, writable buffers, which are borrowed for the whole call.
     let count = check(unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut message, flags) })?;
-    // SAFETY: the kernel has set how much of the control buffer it filled, and the macro answers
-    // null where that is no header.
+    // SAFETY: the kernel has set how much of the control buffer it filled, and the macro returns
+    // null if that is no header.
     let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
     let file = header
         .filter(|header| {
             header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS
         })
-        // SAFETY: behind such a header the kernel has put a descriptor that was made for this
-        // process, and that nobody else owns; there is room for one only.
+        // SAFETY: after such a header the kernel has put a descriptor that was created for this
+        // process and that nothing else owns; there is room for only one.
         .map(|header| unsafe {
             let descriptor = ptr::read_unaligned(libc::CMSG_DATA(header).cast());
             OwnedFd::from_raw_fd(descriptor)
@@ -88,13 +89,13 @@ fn piece(bytes: &mut [u8]) -> libc::iovec {
 }
 
 fn message(control: &mut Control, piece: &mut libc::iovec) -> libc::msghdr {
-    // SAFETY: numbers and pointers, of which all may be zero.
+    // SAFETY: the structure is numbers and pointers, all of which may be zero.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = piece;
     message.msg_iovlen = 1;
     message.msg_control = ptr::from_mut(control).cast();
-    // Without what pads the buffer, in which a second descriptor might come.
-    // SAFETY: the function only computes.
+    // Leave out the padding of the buffer, in which a second descriptor might come.
+    // SAFETY: the function only computes a number.
     message.msg_controllen = unsafe { libc::CMSG_LEN(DESCRIPTOR) } as _;
     message
 }

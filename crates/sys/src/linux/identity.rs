@@ -1,4 +1,4 @@
-//! Becoming another user permanently.
+//! Permanently becoming another user.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -18,15 +18,15 @@ use crate::users::{self, UserEntry};
 pub struct Identity(Credentials);
 
 impl Identity {
-    /// Looks up the user of this name or number, and the group; without a group, the user's own.
-    /// The other groups are those that the user is a member of.
+    /// Looks up a user and a group by name or number; without a group, the user's primary group is
+    /// used. The supplementary groups are those that the user is a member of.
     ///
     /// May wait for a directory service.
     ///
     /// # Errors
     ///
     /// `NotFound`, naming the unknown user or group; other errors if the lookup fails.
-    /// `InvalidInput` for root, as whom nothing would be given up, and for the ID that means
+    /// `InvalidInput` for root, with which nothing would be given up, and for the ID that means
     /// "unchanged" to the system.
     pub fn find(user: &str, group: Option<&str>) -> io::Result<Self> {
         let problem = |kind, problem: String| io::Error::new(kind, problem);
@@ -64,25 +64,27 @@ impl Identity {
         Ok(Self(Credentials::new(uid, gid, kept_groups(groups, gid))))
     }
 
-    /// The number of the user.
+    /// The user ID.
     pub fn uid(&self) -> u32 {
         self.0.uid
     }
 
-    /// Whether the user may write to the file at `path`, or could permit itself to. `metadata` is
-    /// the file's. An access control list that permits it to anybody counts: it may be this user.
+    /// Whether the user may write to the file at `path`, or could grant itself that right.
+    /// `metadata` is the file's. An access control list that lets anyone write counts: it may name
+    /// this user.
     pub fn may_write_to(&self, path: &Path, metadata: &Metadata) -> bool {
         let may = |bit| metadata.mode() & bit != 0;
         let is_member = || self.0.gid == metadata.gid() || self.0.groups.contains(&metadata.gid());
-        // With such a list, the bit for the group is for all that it names.
+        // With an access control list, the group bit applies to all users and groups that the list
+        // names.
         self.0.uid == metadata.uid()
             || may(libc::S_IWOTH)
             || (may(libc::S_IWGRP) && (is_member() || has_access_list(path)))
     }
 
     /// Makes this process, which runs as root, run as the user: sets all user and group IDs, and
-    /// drops all capabilities for good. It cannot regain any, not even through a program that has
-    /// them.
+    /// drops all capabilities for good. It cannot regain any, not even by running a program that
+    /// has them.
     ///
     /// # Errors
     ///
@@ -91,14 +93,14 @@ impl Identity {
     /// must not continue after an error: some of the changes may have happened.
     pub fn assume(&self) -> io::Result<()> {
         let (uid, gid, groups) = (self.0.uid, self.0.gid, &*self.0.groups);
-        // SAFETY: the list is live and readable for the call, and has as many entries.
+        // SAFETY: the list is live and readable for the call, and has the given length.
         check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
         // SAFETY: takes no pointer.
         check(unsafe { libc::setresgid(gid, gid, gid) })?;
         // SAFETY: takes no pointer.
         check(unsafe { libc::setresuid(uid, uid, uid) })?;
         drop_capabilities()?;
-        // SAFETY: takes no pointer; the arguments are those that this option asks for.
+        // SAFETY: takes no pointer; the arguments are those that this option requires.
         check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
         self.verify()
     }
@@ -130,8 +132,8 @@ impl Identity {
         }
     }
 
-    /// Tries it in a child process, which then exits. Some obstacles show only then: IDs that are
-    /// not mapped in a user namespace, or filtered system calls.
+    /// Tries to become this user in a child process, which then exits. Some obstacles show only
+    /// then: IDs that are not mapped in a user namespace, or filtered system calls.
     ///
     /// # Errors
     ///
@@ -152,7 +154,7 @@ impl Identity {
         }
     }
 
-    /// Asks the system what the process is now.
+    /// Checks which user the process now runs as.
     fn verify(&self) -> io::Result<()> {
         let (mut real, mut effective, mut saved) = (0, 0, 0);
         let places = (&raw mut real, &raw mut effective, &raw mut saved);
@@ -162,7 +164,7 @@ impl Identity {
         // SAFETY: as above.
         check(unsafe { libc::getresgid(places.0, places.1, places.2) })?;
         let groups = [real, effective, saved];
-        // SAFETY: takes no pointer. It has to fail, and changes nothing then.
+        // SAFETY: takes no pointer. The call should fail, and then changes nothing.
         let back = unsafe { libc::setuid(0) };
         if users != [self.0.uid; 3] || groups != [self.0.gid; 3] || back == 0 {
             let problem = "the system did not give up root";
@@ -183,7 +185,7 @@ fn kept_groups(mut groups: Vec<u32>, gid: u32) -> Vec<u32> {
 pub fn has_access_list(path: &Path) -> bool {
     let size = with_c_str(path.as_os_str().as_bytes(), |path| {
         let (name, no_buffer) = (c"system.posix_acl_access", ptr::null_mut());
-        // SAFETY: both names end with a NUL and outlive the call, which only asks for the size.
+        // SAFETY: both names end with a NUL and outlive the call, which only queries the size.
         check(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), no_buffer, 0) })
     });
     let has_none =
@@ -197,8 +199,8 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The lowest port that this process may bind, or, `without_root`, that it could once it had
-/// [given up](Identity::assume) its capabilities.
+/// Returns the lowest port that this process may bind; with `without_root`, the lowest that it
+/// could bind after [giving up](Identity::assume) its capabilities.
 pub fn lowest_port(without_root: bool) -> u16 {
     const CAP_NET_BIND_SERVICE: u32 = 1 << 10;
     let may_bind_all = || effective_capabilities().is_ok_and(|has| has & CAP_NET_BIND_SERVICE != 0);
@@ -210,10 +212,10 @@ pub fn lowest_port(without_root: bool) -> u16 {
     first.map_or(1024, |first| first.trim().parse().unwrap_or(1024))
 }
 
-/// Version 3 of the calls for capabilities, in which the sets have two words each; of this thread.
+/// The header for the capability calls: version 3, in which each set has two words; this thread.
 const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
 
-/// Whether this thread has the capabilities that it takes to become another user.
+/// Whether this thread has the capabilities needed to become another user.
 pub(super) fn may_change_users() -> bool {
     /// The capabilities 6 and 7, for groups and for users.
     const CAP_SETGID_SETUID: u32 = 1 << 6 | 1 << 7;
@@ -225,19 +227,19 @@ fn effective_capabilities() -> io::Result<u32> {
     let mut header = CAPABILITY_HEADER;
     let mut sets = [0u32; 6];
     // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which
-    // it writes the version it knows if that is another, and in this version writes twice the three
-    // sets, a word each. Both are live, writable and owned by this frame.
+    // it writes the version that it knows if the given one is another. In this version it writes
+    // the three sets twice, one word each. Both arrays are live, writable and owned by this frame.
     check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
     Ok(sets[0])
 }
 
-/// Empties the effective, permitted and inheritable sets, and with them the ambient one. To become
-/// another user does that for the first two only, and unless the process was told to keep them.
+/// Empties the effective, permitted and inheritable sets, and with them the ambient one. Becoming
+/// another user empties only the first two, and not if the process was told to keep them.
 fn drop_capabilities() -> io::Result<()> {
     let header = CAPABILITY_HEADER;
     let sets = [0u32; 6];
     // SAFETY: the call reads a header of two 32-bit words (version; 0 for this process) and, in
-    // this version, twice the three sets, a word each. Both are live and owned by this frame.
+    // this version, the three sets twice, one word each. Both are live and owned by this frame.
     let returned =
         unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), ptr::from_ref(&sets)) };
     check(returned)?;
@@ -250,7 +252,7 @@ mod tests {
 
     use super::*;
 
-    /// Owner, the user with number 7, group, mask and others; the user and the mask may write.
+    /// Owner, the user with ID 7, group, mask and others; the user and the mask may write.
     const ACCESS_LIST: &[u8] = b"\x02\0\0\0\
         \x01\0\x07\0\xff\xff\xff\xff\
         \x02\0\x07\0\x07\0\0\0\

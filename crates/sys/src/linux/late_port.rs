@@ -1,20 +1,20 @@
-//! Taking a local port no earlier than it is needed.
+//! Choosing a local port as late as possible.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
 
-/// Has the system choose the port when the socket connects, not when it is bound to port 0: it may
-/// then be one that connections to other addresses have, too.
+/// Has the system choose the port when the socket connects, not when it is bound to port 0: the
+/// port may then be shared with connections to other addresses.
 ///
 /// # Errors
 ///
 /// The error of `setsockopt`.
 pub fn choose_port_late(socket: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
-    // SAFETY: the descriptor is borrowed for the whole call. The option, of both versions of IP
-    // (ip(7)), reads one `int`: `on`, which is live and owned by this frame.
+    // SAFETY: the descriptor is borrowed for the whole call. The option, which applies to both
+    // versions of IP (ip(7)), reads one `int`: `on`, which is live and owned by this frame.
     check(unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

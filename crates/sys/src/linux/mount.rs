@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::call::check;
 use crate::stat::Storage;
 
-/// Where the filesystem that holds `file` stores files.
+/// Returns where the filesystem that holds `file` stores files.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub fn storage(file: BorrowedFd<'_>) -> io::Result<Storage> {
 }
 
 /// Whether `file` is on a filesystem of type `proc(5)`, wherever that is mounted. A filesystem that
-/// does not report its type counts as another one: the server of a FUSE mount need not answer.
+/// does not report its type counts as another type: the server of a FUSE mount need not answer.
 ///
 /// The entries of a process are accessible to all of its own threads, whichever user they act as.
 ///
@@ -52,7 +52,7 @@ pub fn is_process_filesystem(file: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether the kernel makes up the files of the filesystem that holds `file` (procfs, sysfs,
-/// configfs): such a file may end before the size that it tells, as no other does.
+/// configfs): only such files may end before the size that they report.
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ pub fn is_made_up(file: BorrowedFd<'_>) -> bool {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn device_of(file: BorrowedFd<'_>) -> io::Result<u64> {
-    // It is told whatever is wanted.
+    // The device is reported whatever is asked for.
     let raw = statx(file, libc::AT_STATX_DONT_SYNC, 0)?;
     Ok(libc::makedev(raw.stx_dev_major, raw.stx_dev_minor))
 }
@@ -116,22 +116,22 @@ fn kind(file: BorrowedFd<'_>) -> io::Result<u32> {
     check(unsafe { libc::fstatfs64(file.as_raw_fd(), raw.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it has filled in all of `raw`.
     let magic = unsafe { raw.assume_init() }.f_type;
-    // The field is signed here and unsigned there; every magic number has 32 bits.
+    // The field is signed on some platforms; every magic number has 32 bits.
     Ok(magic as u32)
 }
 
-/// Whether filesystems of this type, as `mountinfo` names it, are among those that are not local.
+/// Whether filesystems of this type, as named in `mountinfo`, are not local.
 pub(super) fn is_remote_type(kind: &[u8]) -> bool {
-    // FUSE tells its server's type, too: `fuse.sshfs`.
+    // FUSE also names its server's type: `fuse.sshfs`.
     let kind = kind.split(|&byte| byte == b'.').next().unwrap_or(kind);
     let is_kind = |name: &&str| name.as_bytes() == kind;
     REMOTE.iter().any(|(_, names)| names.iter().any(is_kind))
 }
 
-/// The file and the mount that a descriptor belongs to. If two are equal while both descriptors are
-/// open, they are the same file reached through the same mount, provided that its filesystem is
-/// not [remote](Storage::Remote). Other filesystems may reuse the inode number of a file that is
-/// open here.
+/// The file and the mount that a descriptor refers to. If two are equal while both descriptors are
+/// open, they are the same file reached through the same mount, provided that its filesystem is not
+/// [remote](Storage::Remote): remote filesystems may reuse the inode number of a file that is open
+/// here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     mount: u64,
@@ -170,28 +170,28 @@ impl Place {
     }
 }
 
-/// The number of `proc`.
+/// The magic number of `proc`.
 const PROC: u32 = 0x0000_9fa0;
 
-/// The numbers of filesystems that tell a size their files need not have: besides `proc`, `sysfs`
-/// and `configfs`. Others of the kind tell 0.
+/// The magic numbers of filesystems whose files may be shorter than reported: `proc`, `sysfs` and
+/// `configfs`. Others that the kernel makes up report 0.
 const MADE_UP: [u32; 3] = [PROC, 0x6265_6572, 0x6265_6570];
 
-/// The numbers of `tmpfs` and `ramfs`, which may also be a `devtmpfs`.
+/// The magic numbers of `tmpfs` and `ramfs`, which may also be a `devtmpfs`.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
-/// Filesystems that wait for another machine or another process: their numbers, from
-/// `linux/magic.h` and the sources of those that are not in it, and the types they are mounted as.
+/// Filesystems that wait for another machine or another process: their magic numbers, from
+/// `linux/magic.h` and the sources of those that it lacks, and their mount types.
 const REMOTE: &[(u32, &[&str])] = &[
     (0x0000_6969, &["nfs", "nfs4"]),
     (0x0000_517b, &["smbfs"]),
     (0xff53_4d42, &["cifs"]),
     (0xfe53_4d42, &["smb3"]),
-    // And all that is built on it.
+    // Includes everything that is built on FUSE.
     (0x6573_5546, &["fuse", "fuseblk", "virtiofs"]),
     (0x0102_1997, &["9p"]),
     (0x5346_414f, &["afs", "openafs"]),
-    // The kernel's own.
+    // The kernel's own AFS client.
     (0x6b41_4653, &["afs"]),
     (0x7375_7245, &["coda"]),
     (0x00c3_6400, &["ceph"]),
@@ -205,9 +205,9 @@ const REMOTE: &[(u32, &[&str])] = &[
     (0xaad7_aaea, &["panfs"]),
     (0xa501_fcf5, &["vxfs"]),
     (0x1983_0326, &["beegfs"]),
-    // Shares of the machine that a virtual one runs on.
+    // Shares of a virtual machine's host.
     (0x786f_4256, &["vboxsf"]),
-    // A look at it may mount one of the above.
+    // Accessing it may mount one of the above.
     (0x0000_0187, &["autofs"]),
 ];
 
@@ -238,7 +238,7 @@ mod tests {
     fn the_kernel_makes_up_no_files_of_a_disk() {
         for (path, expected) in [("/proc", true), ("/sys", true), ("/", false)] {
             let Ok(directory) = open_directory(path) else {
-                // A container that hides it.
+                // A container hides it.
                 continue;
             };
             assert_eq!(is_made_up(directory.as_fd()), expected, "{path}");
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_filesystem_that_did_not_tell_what_it_is_was_refused() {
-        // SAFETY: nothing is open by this number, and nothing is done but to ask about it.
+        // SAFETY: no descriptor has this number, and it is only queried.
         let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
         assert!(kind(nothing).is_err());
         assert!(!is_process_filesystem(nothing));
@@ -258,7 +258,7 @@ mod tests {
         for path in ["/", "/proc", "/dev"] {
             let directory = open_directory(path).unwrap();
             let Ok(device) = device_of(directory.as_fd()) else {
-                // An old kernel, or a container that forbids the call.
+                // An old kernel, or a container that blocks the call.
                 return;
             };
             let facts = stat_descriptor(directory.as_fd()).unwrap();
@@ -271,7 +271,7 @@ mod tests {
         let open = |path| open_directory(path).unwrap();
         let (root, again, proc) = (open("/"), open("/"), open("/proc"));
         let Ok(place) = Place::of(root.as_fd()) else {
-            // An old kernel, or a container that forbids the call.
+            // An old kernel, or a container that blocks the call.
             return;
         };
         assert_eq!(place, Place::of(again.as_fd()).unwrap());

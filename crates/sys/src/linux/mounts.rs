@@ -17,9 +17,8 @@ use crate::stat::stat_descriptor;
 
 /// Whether a filesystem that is [remote](crate::Storage::Remote) is mounted anywhere below
 /// the directory `dir`, an absolute path without links.
-///
-/// It does not access these mounts, so it cannot hang. It reads the system's list again only if
-/// that has changed, or a directory above such a mount was renamed.
+/// Does not access these mounts, so it cannot hang. Reads the system's list again only if that has
+/// changed, or if a directory above such a mount was renamed.
 ///
 /// # Errors
 ///
@@ -28,8 +27,8 @@ pub fn has_remote_mount_below(dir: &Path) -> io::Result<bool> {
     with_mounts(|mounts| mounts.has_remote_below(dir))
 }
 
-/// The same for mounts below `dir`, at it and above it: whether to go there may take as long as
-/// such a filesystem does. One that another hides counts, too.
+/// Like [`has_remote_mount_below`], for mounts below, at and above `dir`: whether accessing it may
+/// take as long as such a filesystem does. A mount that another one hides counts too.
 ///
 /// # Errors
 ///
@@ -38,11 +37,11 @@ pub fn has_remote_mount_near(dir: &Path) -> io::Result<bool> {
     with_mounts(|mounts| mounts.has_remote_near(dir))
 }
 
-/// Asks the list as it is now.
+/// Queries the list in its current state.
 fn with_mounts<T>(ask: impl FnOnce(&Mounts) -> T) -> io::Result<T> {
-    // Nothing that could leave it half changed panics.
+    // Nothing that could leave the list half changed panics.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    // Where reading fails, nothing stays known: a change that was told is not told again.
+    // If reading fails, the list is forgotten: a reported change is not reported again.
     let mounts = match known.take().filter(Mounts::is_own) {
         Some(mut mounts) => {
             mounts.refresh()?;
@@ -58,17 +57,18 @@ static KNOWN: Mutex<Option<Mounts>> = Mutex::new(None);
 
 /// The mounts that a process sees.
 struct Mounts {
-    /// Whose: after a fork, that process and its child would take the news from one another.
+    /// The process that opened the list: after a fork, that process and its child would take change
+    /// notifications from each other.
     process: u32,
     list: File,
-    /// Those that are not local.
+    /// The mounts that are not local.
     remote: Vec<Remote>,
 }
 
 /// A mount that is not local.
 struct Remote {
     place: PathBuf,
-    /// Where a directory above it can be renamed, of which nothing tells.
+    /// Set if a directory above the mount can be renamed, which the system does not report.
     parent: Option<Parent>,
 }
 
@@ -77,7 +77,7 @@ struct Remote {
 enum Parent {
     /// Its device and its inode. While its path leads there, nothing above it was renamed.
     Is(u64, u64),
-    /// It cannot be looked at without passing a mount that may hang, or is not there.
+    /// The directory is missing, or cannot be accessed without passing a mount that may hang.
     Unknown,
 }
 
@@ -92,17 +92,17 @@ impl Mounts {
         Ok(mounts)
     }
 
-    /// Reads the list again if it may have changed since this was asked last. What changes while it
-    /// is read is found next time.
+    /// Reads the list again if it may have changed since the last call. Changes during the reading
+    /// are found by the next call.
     fn refresh(&mut self) -> io::Result<()> {
-        // What has moved by a renamed directory is still the same mounts.
+        // After a directory was renamed, the mounts are the same, but their places have changed.
         if self.has_news()? || self.remote.iter().any(Remote::may_have_moved) {
             self.read()?;
         }
         Ok(())
     }
 
-    /// Whether something was mounted, unmounted or moved since this was asked last.
+    /// Whether something was mounted, unmounted or moved since the last call.
     fn has_news(&mut self) -> io::Result<bool> {
         let mut poll = libc::pollfd {
             fd: self.list.as_raw_fd(),
@@ -110,7 +110,7 @@ impl Mounts {
             revents: 0,
         };
         // SAFETY: `poll` is one live and writable structure, as the count says, and its descriptor
-        // is open as long as `self.list` is.
+        // is open while `self.list` is.
         Ok(check(unsafe { libc::poll(&raw mut poll, 1, 0) })? > 0)
     }
 
@@ -149,7 +149,8 @@ impl Parent {
         Self::find(mount).unwrap_or(Self::Unknown)
     }
 
-    /// Follows no link, which might lead into what hangs: behind one it is somewhere else anyway.
+    /// Follows no link, which might lead into a mount that hangs; behind a link, the directory is
+    /// elsewhere anyway.
     fn find(mount: &Path) -> io::Result<Self> {
         let parent = mount
             .parent()
@@ -163,7 +164,7 @@ impl Parent {
     }
 }
 
-/// The mounts of `mountinfo` (`proc_pid_mountinfo(5)`) that are not local.
+/// Parses the mounts in `mountinfo` (`proc_pid_mountinfo(5)`) that are not local.
 fn remote(list: &[u8]) -> Vec<Remote> {
     let lines = list.split(|&byte| byte == b'\n');
     let mounts: Vec<_> = lines.filter_map(mount).collect();
@@ -181,26 +182,26 @@ fn remote(list: &[u8]) -> Vec<Remote> {
     found.collect()
 }
 
-/// Whether a directory above the mount `place` may get another name. What something is mounted on
-/// does not, nor does anything that the kernel shows itself in.
+/// Whether a directory above the mount `place` may be renamed. A directory with a filesystem
+/// mounted on it cannot be, nor can those of kernel filesystems.
 fn may_be_renamed(place: &Path, mounts: &[&Path]) -> bool {
     let is_kernel = ["/proc", "/sys"].iter().any(|dir| place.starts_with(dir));
     let mut above = place.ancestors().skip(1);
-    // The last of them is the root.
+    // The last ancestor is the root.
     !is_kernel && above.any(|dir| dir.parent().is_some() && !mounts.contains(&dir))
 }
 
-/// Where the mount of this line is, and whether it is one that is not local.
+/// Parses a line: the place of the mount, and whether it is not local.
 fn mount(line: &[u8]) -> Option<(PathBuf, bool)> {
     let mut fields = line.split(|&byte| byte == b' ');
     let place = fields.nth(4)?;
-    // Any number of fields, and then a hyphen.
+    // Any number of optional fields, and then a hyphen.
     let kind = fields.skip_while(|&field| field != b"-").nth(1)?;
     let place = PathBuf::from(OsStr::from_bytes(&unescaped(place)));
     Some((place, is_remote_type(kind)))
 }
 
-/// `field` with blanks, line ends and backslashes as they are, which the list writes in octal.
+/// Decodes the octal escapes that the list uses for blanks, line ends and backslashes.
 fn unescaped(mut field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     while let Some((&first, rest)) = field.split_first() {
@@ -218,7 +219,7 @@ fn is_below(mount: &Path, dir: &Path) -> bool {
     mount != dir && mount.starts_with(dir)
 }
 
-/// Whether one is below the other, or both are the same.
+/// Whether one path is below the other, or both are the same.
 fn is_near(mount: &Path, dir: &Path) -> bool {
     mount.starts_with(dir) || dir.starts_with(mount)
 }
@@ -262,7 +263,7 @@ mod tests {
         );
         check(r"65 43 0:41 / /a\134040b rw - ceph x rw", Some(r"/a\040b"));
         check(r"65 43 0:41 / /odd\0 rw - ceph x rw", Some(r"/odd\0"));
-        // A name is one field, whatever is in it.
+        // A name is one field, whatever it contains.
         check("65 43 0:41 / /- rw - tmpfs nfs rw", None);
         check("65 43 0:41 / /- rw - nfs x rw", Some("/-"));
         check("", None);

@@ -6,8 +6,8 @@ use std::ptr;
 
 use crate::call::{check, check_optional};
 
-/// Sizes to ask for, in bytes. A larger pipe costs fewer calls; what an ordinary user's pipes may
-/// hold together is limited, some 60 of the first size.
+/// The sizes to request, in bytes. A larger pipe needs fewer calls; an ordinary user's pipes share
+/// a limit, about 60 pipes of the first size.
 const SIZES: [libc::c_int; 2] = [1 << 20, 256 << 10];
 
 /// A pipe that carries bytes from a socket to a file without copying them to this process.
@@ -18,19 +18,19 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Makes a pipe of 1 MiB, or of the size that is allowed.
+    /// Creates a pipe of 1 MiB, or of the size that is allowed.
     ///
     /// # Errors
     ///
     /// The error of `pipe2`: no descriptors are left.
     pub fn new() -> io::Result<Self> {
         let mut ends = [0; 2];
-        // SAFETY: `ends` is a live array of two descriptors, which is what the call fills in.
+        // SAFETY: `ends` is a live array of two descriptors, which the call fills in.
         check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-        // SAFETY: the call succeeded, so both are open descriptors that nobody else owns.
+        // SAFETY: the call succeeded, so both are open descriptors that nothing else owns.
         let [output, input] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
         for size in SIZES {
-            // SAFETY: the call takes a number and no memory of this process.
+            // SAFETY: the call takes a number and accesses no memory of this process.
             if unsafe { libc::fcntl(input.as_raw_fd(), libc::F_SETPIPE_SZ, size) } >= size {
                 break;
             }
@@ -68,7 +68,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when it is empty.
+    /// `WouldBlock` if the pipe is empty.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.output).read(buffer)
     }
@@ -77,8 +77,8 @@ impl Pipe {
 fn splice(from: libc::c_int, to: libc::c_int, count: usize) -> io::Result<usize> {
     let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
     let position = ptr::null_mut();
-    // SAFETY: both descriptors belong to values that are borrowed for the whole call. The null
-    // pointers say that positions are those of the files; no memory of this process is touched.
+    // SAFETY: both descriptors belong to values that are borrowed for the whole call. With null
+    // pointers, the call uses the files' own positions and accesses no memory of this process.
     let moved =
         check_optional(unsafe { libc::splice(from, position, to, position, count, flags) })?;
     Ok(moved as usize)

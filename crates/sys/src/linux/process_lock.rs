@@ -1,4 +1,4 @@
-//! A lock between processes.
+//! A lock shared by processes.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,11 +18,11 @@ pub struct ProcessLock {
 }
 
 impl ProcessLock {
-    /// Makes an unlocked lock.
+    /// Creates an unlocked lock.
     ///
     /// # Errors
     ///
-    /// The system has no more descriptors.
+    /// No descriptors are left.
     pub fn new() -> io::Result<Self> {
         let name = c"ftpdlib lock".as_ptr();
         // SAFETY: the name ends with a NUL and is static.
@@ -38,7 +38,7 @@ impl ProcessLock {
     ///
     /// The error of `fcntl`: the system has no more locks.
     pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
-        // To the end of the file, wherever that is.
+        // A length of 0 means up to the end of the file, wherever that is.
         self.set(libc::F_SETLKW, libc::F_WRLCK, 0, 0)?;
         Ok(self.guard(0, 0))
     }
@@ -64,7 +64,7 @@ impl ProcessLock {
         let start = start_of(number);
         match self.set(libc::F_SETLK, libc::F_WRLCK, start, 1) {
             Ok(()) => Ok(Some(self.guard(start, 1))),
-            // Systems answer the one or the other.
+            // Systems return either of these.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
                 Ok(None)
             }
@@ -99,8 +99,8 @@ impl ProcessLock {
             match check(unsafe { libc::fcntl(self.file.as_raw_fd(), command, place) }) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Each of two processes waits for the other, but not the threads that hold what is
-                // waited for: the system does not tell them apart.
+                // Two processes wait for each other, though maybe not the threads that hold the
+                // locks: the system does not tell the threads of a process apart.
                 Err(error) if error.raw_os_error() == Some(libc::EDEADLK) => {
                     thread::sleep(DEADLOCK_DELAY);
                 }
@@ -110,14 +110,14 @@ impl ProcessLock {
     }
 }
 
-/// Where the lock with this number is. Between two there is a gap: the system makes one of those
-/// that a process holds side by side, and needs another to give a part of it back.
+/// The position of the lock with this number. There is a gap between any two: the system merges
+/// adjacent locks of a process into one, and needs another one to release a part of it.
 fn start_of(number: u32) -> libc::off_t {
-    // Some systems have offsets of 32 bits.
+    // Offsets have 32 bits on some systems.
     2 * libc::off_t::from(i32::try_from(number).unwrap_or(i32::MAX / 2))
 }
 
-/// How long to wait where the system does not.
+/// How long to wait before trying again if the system refuses to wait.
 const DEADLOCK_DELAY: Duration = Duration::from_millis(5);
 
 /// Holds a [`ProcessLock`].
@@ -130,7 +130,7 @@ pub struct ProcessLockGuard<'a> {
 
 impl Drop for ProcessLockGuard<'_> {
     fn drop(&mut self) {
-        // To give back what is held needs nothing that the system could lack.
+        // Releasing a lock needs nothing that the system could lack.
         let _ = self
             .lock
             .set(libc::F_SETLK, libc::F_UNLCK, self.start, self.length);
@@ -152,7 +152,7 @@ mod tests {
         let path = format!("/proc/self/fdinfo/{}", lock.file.as_raw_fd());
         let told = fs::read_to_string(path).unwrap();
         let records = told.matches("lock:").count();
-        // Some systems do not tell.
+        // Some systems do not report this.
         assert!(records == held.len() || records == 0, "{told}");
     }
 }

@@ -1,15 +1,15 @@
-//! Threads of tests to which the kernel refuses calls, as a sandbox has it.
+//! Test threads to which the kernel refuses calls, as in a sandbox.
 
 use std::mem::offset_of;
 use std::thread;
 
 use crate::call::check;
 
-/// A call that is refused: always, or if its argument of that index has one of these bits.
+/// A call to refuse: always, or if the argument with this index has one of these bits.
 pub(super) struct Refused(pub(super) libc::c_long, pub(super) Option<(usize, u32)>);
 
-/// Runs `body` on a thread on which `refused` ends with `error`. Where the kernel has no such
-/// filters, nothing is run.
+/// Runs `body` on a thread on which the `refused` call fails with `error`. If the kernel has no
+/// such filters, nothing is run.
 pub(super) fn run_without<T: Send>(
     refused: Refused,
     error: libc::c_int,
@@ -25,7 +25,7 @@ pub(super) fn run_without<T: Send>(
 fn confine(refused: &Refused, error: libc::c_int) -> std::io::Result<()> {
     let Refused(call, argument) = *refused;
     let (index, bits) = argument.unwrap_or((0, 0));
-    // The lower half of the argument; of its upper half nothing is asked.
+    // Only the lower half of the argument is checked.
     let low = if cfg!(target_endian = "big") { 4 } else { 0 };
     let argument_at = offset_of!(libc::seccomp_data, args) + 8 * index + low;
     let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -42,7 +42,7 @@ fn confine(refused: &Refused, error: libc::c_int) -> std::io::Result<()> {
         jf: 0,
         k: value as u32,
     };
-    // No bits, no question: the jump to the refusal is taken either way.
+    // Without bits, both jumps lead to the refusal.
     let no = u8::from(bits != 0);
     let mut filter = [
         step(load, offset_of!(libc::seccomp_data, nr)),
@@ -56,10 +56,10 @@ fn confine(refused: &Refused, error: libc::c_int) -> std::io::Result<()> {
         len: filter.len() as u16,
         filter: filter.as_mut_ptr(),
     };
-    // SAFETY: the call takes numbers and no memory of this process.
+    // SAFETY: the call takes numbers and accesses no memory of this process.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
-    // SAFETY: `program` and the filter that it points to live until the call has copied them. It
-    // changes what this thread may call, and touches no memory.
+    // SAFETY: `program` and the filter that it points to live until the call has copied them. The
+    // call changes what this thread may call, and touches no memory.
     check(unsafe {
         libc::prctl(
             libc::PR_SET_SECCOMP,

@@ -8,8 +8,8 @@ use crate::call::check;
 /// any other thread that wakes up on its processor preempts it at once.
 ///
 /// While all processors are busy, such a thread hardly runs. So no other thread may wait for
-/// anything that it holds. That includes the kernel's lock of a directory, which a lookup of a name
-/// outside the kernel's cache takes.
+/// anything that it holds. This includes the kernel's lock of a directory, which is taken to look
+/// up a name outside the kernel's cache.
 ///
 /// # Errors
 ///
@@ -18,9 +18,9 @@ pub fn give_way() -> io::Result<()> {
     set_policy(libc::SCHED_IDLE)
 }
 
-/// Has the calling thread, and those that come from it, wait for the next turn of a processor when
-/// they wake up, instead of interrupting whoever runs there (`SCHED_BATCH`). Returns whether it
-/// does: another policy than the system's usual one was chosen for it, and stays.
+/// Makes the calling thread, and the threads that it starts, wait for a processor when they wake
+/// up, instead of preempting the thread that runs there (`SCHED_BATCH`). Returns `false`, and
+/// changes nothing, if the thread does not have the system's default policy.
 ///
 /// # Errors
 ///
@@ -34,12 +34,12 @@ pub fn interrupt_nobody() -> io::Result<bool> {
 
 /// The policy of the calling thread.
 fn policy() -> io::Result<libc::c_int> {
-    // SAFETY: the call takes no memory.
+    // SAFETY: the call accesses no memory.
     check(unsafe { libc::sched_getscheduler(0) })
 }
 
 fn set_policy(policy: libc::c_int) -> io::Result<()> {
-    // SAFETY: all zero is a value of `sched_param`, whose fields are numbers.
+    // SAFETY: all-zero bytes are a valid `sched_param`, whose fields are numbers.
     let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
     // SAFETY: 0 is the calling thread, and `parameters` is only read, during the call.
     check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) })?;

@@ -13,8 +13,8 @@ use crate::call::check_optional;
 /// # Errors
 ///
 /// The error of `sendfile`: `WouldBlock` if a non-blocking socket is full; `InvalidInput` for a
-/// kind of file that it cannot send, and `Unsupported` where the call may not be used: the file
-/// must be copied instead.
+/// kind of file that it cannot send, and `Unsupported` if the call may not be used. In the last two
+/// cases the file must be copied instead.
 pub fn send_file(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
@@ -32,12 +32,12 @@ pub fn send_file(
     Ok(sent)
 }
 
-/// Sends bytes of `file`, from `offset` on, through `buffer`, up to its length. The last bytes wait
-/// for the end of the stream, so that both leave in one segment if they fit. Returns how many bytes
-/// were sent; `Ok(0)` is the end of the file.
+/// Sends bytes of `file`, from `offset` on, through `buffer`, up to its length. The kernel holds
+/// the last bytes back until the stream ends, so that both leave in one segment if they fit.
+/// Returns how many bytes were sent; `Ok(0)` is the end of the file.
 ///
 /// For small files this costs less than [`send_file`]. After the last bytes the caller must shut
-/// down the sending side, which flushes those that wait.
+/// down the sending side, which flushes those held back.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ pub fn send_last(
         return Ok(0);
     }
     match send(socket, bytes, libc::MSG_MORE | libc::MSG_NOSIGNAL) {
-        // The flag saves a segment, and nothing depends on it.
+        // The flag only saves a segment, so the call can do without it.
         Err(error) if is_refused(&error) => send(socket, bytes, libc::MSG_NOSIGNAL),
         sent => sent,
     }

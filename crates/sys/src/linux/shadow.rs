@@ -13,13 +13,13 @@ impl ShadowEntry {
     ///
     /// # Errors
     ///
-    /// The error of the lookup; `PermissionDenied` unless the process runs as root. An error says
-    /// nothing about the user: the account may have expired.
+    /// The error of the lookup; `PermissionDenied` unless the process runs as root. After an error
+    /// nothing is known about the user: the account may have expired.
     pub fn find(name: &str) -> io::Result<Option<Self>> {
         let ask = |entry: *mut libc::spwd, start, length, found| {
             with_c_str(name.as_bytes(), |name| {
                 // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
-                // `look_up` gives.
+                // `look_up` passes.
                 Ok(unsafe { libc::getspnam_r(name.as_ptr(), entry, start, length, found) })
             })
         };
@@ -31,12 +31,12 @@ impl ShadowEntry {
             inactive_days: day(entry.sp_inact),
             expires: day(entry.sp_expire),
         };
-        // SAFETY: `ask` is a function of the kind meant.
+        // SAFETY: `ask` does what `look_up` requires.
         unsafe { look_up(ask, keep) }
     }
 }
 
-/// An empty field is -1.
+/// Returns the value of a field; an empty field is -1.
 fn day(field: libc::c_long) -> Option<i64> {
     #[cfg_attr(
         target_pointer_width = "64",
@@ -50,7 +50,7 @@ fn day(field: libc::c_long) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// A lookup that failed was no entry, so that nothing was known against the user.
+    /// A failed lookup was taken for a missing entry, which says nothing against the user.
     #[test]
     fn who_may_not_read_the_database_is_told_so() {
         let found = ShadowEntry::find("root");

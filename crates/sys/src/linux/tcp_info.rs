@@ -1,4 +1,4 @@
-//! What the system tells of TCP sockets.
+//! What the system reports about TCP sockets.
 
 use std::io;
 use std::mem::size_of;
@@ -6,27 +6,28 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
 
-/// Clients that are connected to a listening TCP socket, and not accepted yet.
+/// Returns how many connected clients of a listening TCP socket are not accepted yet.
 ///
 /// # Errors
 ///
-/// The error of `getsockopt`: `Unsupported` for other sockets than those of TCP.
+/// The error of `getsockopt`: `Unsupported` for sockets other than TCP.
 pub fn waiting_clients(listener: BorrowedFd<'_>) -> io::Result<usize> {
-    // Of a listener, this is how many wait.
+    // For a listener, this field holds the length of the accept queue.
     Ok(tcp_info(listener)?.tcpi_unacked as usize)
 }
 
-/// Bytes that the peer of a TCP socket has acknowledged since it was connected, about.
+/// Returns approximately how many bytes the peer of a TCP socket has acknowledged since it was
+/// connected.
 ///
 /// # Errors
 ///
-/// As of [`waiting_clients`].
+/// As for [`waiting_clients`].
 pub fn acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(tcp_info(socket)?.tcpi_bytes_acked)
 }
 
 fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
-    // SAFETY: it has integers only, for which zero is a value.
+    // SAFETY: the structure has only integers, for which zero is valid.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the descriptor is borrowed for the whole call, which writes at most `length` bytes to
@@ -60,7 +61,7 @@ mod tests {
         let waiting = || waiting_clients(listener.as_fd()).unwrap();
         assert_eq!(waiting(), 0);
         let clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
-        // They may be connected an instant before they are in the queue.
+        // Clients may be connected an instant before they are in the queue.
         let until = Instant::now() + Duration::from_secs(60);
         while waiting() < 3 && Instant::now() < until {
             thread::yield_now();

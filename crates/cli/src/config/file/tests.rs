@@ -431,7 +431,7 @@ fn what_is_left_out_has_its_default() {
     let stated = file.config();
     assert_eq!(stated.users[0].override_perm.len(), 1);
     assert!(stated.tls.is_some() && stated.anonymous.is_some());
-    // These are there only where they are stated.
+    // These exist only if the file has them.
     let stated = Config {
         tls: None,
         users: Vec::new(),
@@ -454,7 +454,7 @@ fn a_wrong_number_of_loops_was_told_a_range_that_the_next_start_refused() {
     }
 }
 
-/// What files are made of, and what they are broken by.
+/// Pieces that files are made of, and that break them.
 const PIECES: [&str; 40] = [
     "[server]\n",
     "[control]\n",

@@ -2,7 +2,7 @@ use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
 
 use super::*;
 
-/// The section `[authorizer]` for users of the system, with more lines behind it.
+/// The section `[authorizer]` for system users, followed by more lines.
 fn unix(lines: &str) -> String {
     format!("[authorizer]\nkind = \"unix\"\n{lines}")
 }

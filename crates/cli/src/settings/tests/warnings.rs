@@ -2,7 +2,7 @@ use ftpdlib::servers::process::lowest_port;
 
 use super::*;
 
-/// What is warned of, with the directory of the fixture as `@`.
+/// Checks the warnings, in which `@` stands for the fixture's directory.
 #[track_caller]
 fn check_warned(options: &str, toml: &str, expected: &[&str]) {
     check_warned_in(&Fixture::new(toml), options, toml, expected);
@@ -286,7 +286,7 @@ fn a_required_certificate_was_silently_asked_of_nobody() {
                     certificates there";
     let toml = "[tls]\nclient_certificate = \"required\"\n";
     check_warned("-c @/f.toml", toml, &[expected]);
-    // Whoever says both knows.
+    // Stating both shows that it is intended.
     let both = format!("{toml}client_ca = \"\"\n");
     check_warned("-c @/f.toml", &both, &[]);
 }
@@ -324,7 +324,8 @@ fn who_came_in_the_clear_was_silently_asked_for_no_certificate() {
     }
 }
 
-/// The tables of users, each with a name, home, letters, and a directory that has other letters.
+/// The tables of users, each with a name, home, permissions, and a directory with other
+/// permissions.
 fn tables(rows: &[(&str, &str, &str, Option<&str>)]) -> String {
     let table = |&(name, home, perm, directory): &(&str, &str, &str, Option<&str>)| {
         let user = format!(
@@ -341,7 +342,7 @@ fn tables(rows: &[(&str, &str, &str, Option<&str>)]) -> String {
     rows.iter().map(table).collect()
 }
 
-/// The warning of what a user finds by way of a place in the home of `a`.
+/// The warning about what a user finds by way of a place in the home of `a`.
 fn movable(found: &str, way: &str) -> String {
     format!(
         "found {found} by way of \"@/{way}\" in the home of user \"a\", who may move or remove it, \
@@ -367,7 +368,7 @@ fn a_home_in_that_of_another_who_may_move_it_went_without_a_word() {
             check_warned("-c @/f.toml", &tables(&rows), expected.as_slice());
         }
     }
-    // The directory stays where it is then.
+    // In this case the directory stays in its place.
     let rows = [
         ("a", "home", "elradfmwMT", Some("home/in")),
         ("b", "home/in", "elr", None),
@@ -395,7 +396,7 @@ fn an_overridden_directory_that_another_may_move_went_without_a_word() {
 fn a_link_to_a_home_could_be_replaced_without_a_word() {
     let found = "home \"@/home/link\" of user \"b\"";
     for (perm, target, home, warning) in [
-        // Also where the link is what the user has put there.
+        // Also if the user has put the link there.
         (
             "elf",
             "../pub",
