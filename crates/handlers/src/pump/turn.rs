@@ -1,4 +1,4 @@
-//! What a transfer has in one turn of the loop, and how it tells the log.
+//! What a transfer may use in one turn of the loop, and its log lines.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use super::Step;
 use super::meter::Meter;
 use crate::jobs::Account;
 
-/// Replies held for a client that does not read them; beyond that it is not listened to, and a
-/// listing that goes there waits.
+/// Most bytes of replies held for a client that does not read them. Beyond this, no further lines
+/// of it are read, and a listing sent as a reply waits.
 pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 
-/// What the pumps need of their connection.
+/// What a pump needs of its connection.
 pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,
-    /// Replies waiting to be sent: where a listing goes that has no data connection.
+    /// The replies waiting to be sent, to which a listing without a data connection is added.
     pub(crate) replies: &'a mut Vec<u8>,
 }
 
@@ -27,12 +27,12 @@ pub(super) fn warn(account: &Account, what: impl fmt::Display) {
     log::warn!("{account} data connection: {what}");
 }
 
-/// Logs what is remarkable about it.
+/// Logs what is remarkable about a data connection of `account`.
 pub(super) fn info(account: &Account, what: impl fmt::Display) {
     log::info!("{account} data connection: {what}");
 }
 
-/// How a transfer of `account` ends whose data connection had this `error`.
+/// The end of a transfer of `account` after this `error` of its data connection.
 pub(super) fn end_by(error: &io::Error, account: &Account) -> TransferEnd {
     if is_lost(error) {
         return TransferEnd::Reset;
@@ -41,21 +41,20 @@ pub(super) fn end_by(error: &io::Error, account: &Account) -> TransferEnd {
     TransferEnd::LocalError
 }
 
-/// Whether an error of the data connection is its client's doing, or the network's, or that of
-/// whoever is in between. With any other it is our side that cannot go on, and whose log is to say
-/// so.
+/// Whether the client, the network or something in between has caused an error of the data
+/// connection. Any other error is on this side, and belongs in the log.
 pub(super) fn is_lost(error: &io::Error) -> bool {
     is_of_peer(error)
         || matches!(
             error.kind(),
             io::ErrorKind::ConnectionRefused
-                // No TLS, or broken.
+                // Not TLS, or broken TLS.
                 | io::ErrorKind::InvalidData
                 | io::ErrorKind::UnexpectedEof
         )
 }
 
-/// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
+/// One turn of a transfer: its account, its meter, and what it needs of its connection.
 pub(super) struct Turn<'t, 'a, 'l> {
     pub(super) account: &'t Arc<Account>,
     pub(super) meter: &'t mut Meter,
@@ -73,7 +72,7 @@ impl Turn<'_, '_, '_> {
         self.meter.moved(bytes, self.pcx.cx.now());
     }
 
-    /// Notes that the transfer does not stand still.
+    /// Notes progress.
     pub(super) fn advanced(&mut self) {
         self.meter.advanced(self.pcx.cx.now());
     }
@@ -83,12 +82,12 @@ impl Turn<'_, '_, '_> {
         warn(self.account, what);
     }
 
-    /// How the transfer ends after this `error` of the data connection.
+    /// The end of the transfer after this `error` of the data connection.
     pub(super) fn failed(&self, error: &io::Error) -> TransferEnd {
         end_by(error, self.account)
     }
 
-    /// Logs that the system gave no thread.
+    /// Logs that the system has no thread for the transfer.
     pub(super) fn no_thread(&self, error: &io::Error) {
         log::error!("{} no thread for a job: {error}", self.account);
     }
