@@ -1,4 +1,4 @@
-//! What stands before a session's log lines.
+//! The prefix of a session's log lines.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use ftpdlib_proto::Escaped;
 
 use crate::SettingsError;
 
-/// A parsed `log_prefix`. Copies share it.
+/// A parsed `log_prefix`; cheap to clone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct LogPrefix(Arc<[Part]>);
 

@@ -5,8 +5,8 @@ use std::fmt;
 use ftpdlib_ioloop::contain;
 use ftpdlib_session::Refusal;
 
-/// Calls `code`; `None` after a panic, which is logged: whose code it was, and for whom. What it
-/// leaves behind is its own.
+/// Calls `code`. A panic is logged, with whose code it was and for whom, and gives `None`. What
+/// state the code leaves behind is its owner's concern.
 pub(crate) fn call<T>(
     prefix: impl fmt::Display,
     who: impl fmt::Display,
@@ -17,12 +17,12 @@ pub(crate) fn call<T>(
 
 const FILES: &str = "the authorizer or the filesystem";
 
-/// Asks an authorizer or a filesystem for something. After a panic that is `false`, or nothing.
+/// Asks an authorizer or a filesystem a question. After a panic the answer is the default.
 pub(crate) fn ask<T: Default>(prefix: impl fmt::Display, question: impl FnOnce() -> T) -> T {
     call(prefix, FILES, question).unwrap_or_default()
 }
 
-/// Calls an authorizer or a filesystem. A panic is refused.
+/// Calls an authorizer or a filesystem. A panic becomes a refusal.
 pub(crate) fn call_files<T>(
     prefix: impl fmt::Display,
     code: impl FnOnce() -> Result<T, Refusal>,

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: what a trusted proxy says of who is behind it
+//! The PROXY protocol, versions 1 and 2: a trusted proxy names the client behind it
 //! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
 
 use std::io;
@@ -11,20 +11,20 @@ use mio::net::TcpStream;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use thiserror::Error;
 
-/// The shortest header, `PROXY UNKNOWN` with its line ending. Version 2 needs one byte more before
-/// it tells its length.
+/// The length of the shortest header, `PROXY UNKNOWN` with its line ending. In version 2, one byte
+/// more tells the length.
 const SHORTEST: usize = 15;
 
 /// The longest header of version 1, with its line ending.
 const LONGEST_LINE: usize = 107;
 
-/// The part of version 2 that has always the same length, the length of the rest at its end.
+/// The fixed part of version 2, which ends with the length of the rest.
 const FIXED: usize = 16;
 
-/// The longest header that is read; addresses take 232 bytes at most, the rest is not used here.
+/// The longest header accepted. Addresses take at most 232 bytes; the rest is not used.
 const LONGEST: usize = 4096;
 
-/// How many bits stand before an IPv4 address in the form of IPv6.
+/// The length of the prefix of IPv4-mapped IPv6 addresses, in bits.
 const IPV4_PREFIX: u8 = 96;
 
 /// The networks whose connections begin with a header.
@@ -42,7 +42,8 @@ impl Proxies {
     }
 }
 
-/// A network of IPv4 in the form of IPv6 as one of IPv4, which is how its addresses are compared.
+/// Turns a network of IPv4-mapped addresses into one of IPv4, the form in which addresses are
+/// compared.
 fn canonical(network: IpNet) -> IpNet {
     let mapped = network.prefix_len().checked_sub(IPV4_PREFIX);
     match (network.addr().to_canonical(), mapped) {
@@ -53,32 +54,29 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// Who is connected through a proxy, and where to.
+/// A client that is connected through a proxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProxiedClient {
-    /// The client.
+    /// The client's address.
     pub peer: SocketAddr,
-    /// The address at which it reached the proxy.
+    /// The address of the proxy that the client connected to.
     pub local: SocketAddr,
 }
 
-/// How far the header at the beginning of a connection has come. Complete: there is more of it, or
-/// there is not.
+/// How far the header at the beginning of a connection has come. The enum is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProxyHeaderStep {
-    /// At least this many of the bytes to come belong to the header; never 0.
+    /// At least this many more bytes belong to the header; never 0.
     More(usize),
-    /// It is complete, and names a client; `None` is the proxy itself, which looks whether the
-    /// server is there.
+    /// The header is complete and names a client. `None` is the proxy itself, for a health check.
     Complete(Option<ProxiedClient>),
 }
 
 impl ProxyHeaderStep {
-    /// What the bytes that have come so far make, from the first of the connection on.
+    /// Parses all bytes that have come so far, from the first one of the connection.
     ///
-    /// As long as no more is taken than [`More`](Self::More) says, in whichever pieces it comes,
-    /// [`Complete`](Self::Complete) follows upon the last byte of the header, and upon the 4,096th
-    /// of the connection at the latest.
+    /// If never more bytes are read than [`More`](Self::More) says, [`Complete`](Self::Complete)
+    /// follows the last byte of the header, at the latest the 4,096th byte of the connection.
     ///
     /// # Errors
     ///
@@ -117,7 +115,7 @@ impl ProxyHeaderStep {
     }
 }
 
-/// A connection does not begin with the header that a proxy has to send.
+/// A connection does not begin with a header of the PROXY protocol.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("no PROXY header")]
 pub struct ProxyHeaderError;
@@ -128,24 +126,24 @@ impl From<ProxyHeaderError> for io::Error {
     }
 }
 
-/// Reads the header at the beginning of a connection, and no byte of what follows it.
+/// Reads the header at the beginning of a connection, and no byte after it.
 #[derive(Debug, Default)]
 pub struct ProxyHeaderReader {
     bytes: Vec<u8>,
 }
 
 impl ProxyHeaderReader {
-    /// How long a proxy may take to send its header, which it knows before it connects. Whoever
-    /// reads it closes the connection then.
+    /// How long a proxy may take to send its header, which it knows before it connects. After that,
+    /// the connection should be closed.
     pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Whether any of the header has come.
+    /// Whether any part of the header has come.
     pub fn has_begun(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// Reads on; whom the header names, once it is complete. `None` is the proxy itself, which
-    /// looks whether the server is there.
+    /// Reads more of the header, and returns the client that it names once it is complete. `None`
+    /// is the proxy itself, for a health check.
     ///
     /// # Errors
     ///
@@ -171,7 +169,7 @@ impl ProxyHeaderReader {
     }
 }
 
-/// How many bytes an incomplete header lacks at least.
+/// The least number of bytes that an incomplete header lacks.
 fn missing(bytes: &[u8]) -> Result<usize, ProxyHeaderError> {
     let length = bytes.len();
     if length < SHORTEST {

@@ -2,30 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-/// The rate is kept over spans this long: short enough to be smooth, long enough not to wake up for
+/// The span over which the rate is kept: short enough to be smooth, long enough not to wake up for
 /// every packet.
 const SPAN: Duration = Duration::from_millis(50);
 
-/// Spans of the rate that are saved up at the most: a busy loop may come this late without losing
-/// any of the rate, and a client that was slow for a while gets no more than this at once.
+/// How many spans of the rate can be saved up: a busy loop may be this late without losing any of
+/// the rate, and a client that was slow for a while gets no more than this at once.
 const SAVED_SPANS: u32 = 4;
 
-/// A token bucket. It is emptied once it holds a span's worth of bytes; it has room for more than
-/// that, so that nothing is lost when that happens late.
+/// A token bucket. It is emptied once it holds a span's worth of bytes, and has room for more, so
+/// that nothing is lost if it is emptied late.
 ///
-/// It begins with a span's worth, so that a small file does not wait. What it has given before that
-/// came in counts for the next transfer: see [`owes_until`](Self::owes_until).
+/// It begins with a span's worth, so that a small file does not wait. What was used in advance
+/// counts for the next transfer: see [`owes_until`](Self::owes_until).
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// Bytes per second; 0 for no limit.
     rate: u64,
-    /// Time of the rate saved up.
+    /// What is saved up, as time at this rate.
     saved: Duration,
     since: Instant,
 }
 
 impl Throttle {
-    /// Keeps to `rate` bytes per second; 0 for no limit.
+    /// Creates a bucket for `rate` bytes per second; 0 for no limit.
     pub(crate) fn new(rate: u64, now: Instant) -> Self {
         Self {
             rate,
@@ -34,18 +34,18 @@ impl Throttle {
         }
     }
 
-    /// Until when a new one would have more than this one.
+    /// Until when a new bucket would hold more than this one.
     pub(crate) fn owes_until(&self) -> Instant {
         self.since + SPAN.saturating_sub(self.saved)
     }
 
-    /// Begins, `now`, with what another had that [owes](Self::owes_until) until then.
+    /// Begins with the contents of a bucket that [owes](Self::owes_until) until `owes_until`.
     pub(crate) fn go_on(&mut self, owes_until: Instant, now: Instant) {
         let owed = owes_until.saturating_duration_since(now);
         (self.saved, self.since) = (SPAN.saturating_sub(owed), now);
     }
 
-    /// Keeps to another rate from now on.
+    /// Changes the rate.
     pub(crate) fn set_rate(&mut self, rate: u64) {
         self.rate = rate;
     }
@@ -55,7 +55,7 @@ impl Throttle {
         self.rate != 0
     }
 
-    /// Bytes that may be moved now.
+    /// How many bytes may be moved now.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
         if self.rate == 0 {
             return usize::MAX;
@@ -74,7 +74,7 @@ impl Throttle {
         }
     }
 
-    /// Notes that of those bytes `bytes` were not moved after all.
+    /// Gives back `bytes` that were noted but not moved.
     pub(crate) fn give_back(&mut self, bytes: usize) {
         if self.rate != 0 {
             let nanos = bytes as u128 * 1_000_000_000 / u128::from(self.rate);
@@ -87,19 +87,20 @@ impl Throttle {
         now + self.span().saturating_sub(self.saved)
     }
 
-    /// Bytes that come in in `time`, of which no more are kept than can be saved up.
+    /// How many bytes come in during `time`, up to what can be saved up.
     pub(crate) fn bytes_in(&self, time: Duration) -> usize {
         let time = time.min(SAVED_SPANS * self.span());
         let bytes = time.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// A span, or at least one byte's time: a slow rate would wake up to find nothing.
+    /// A span, or the time of one byte if that is longer: otherwise a slow rate would wake up in
+    /// vain.
     pub(crate) fn span(&self) -> Duration {
         SPAN.max(self.time_of(1))
     }
 
-    /// How long the rate needs for `bytes`, rounded up: at a high rate, too, no byte is free.
+    /// The time that the rate needs for `bytes`, rounded up, so that no byte is free.
     fn time_of(&self, bytes: usize) -> Duration {
         let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate.max(1)));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! How the replies get out at the end of a turn, and how a connection closes.
+//! Sending replies at the end of a turn, and closing the connection.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::service::Phase;
 pub(super) const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 impl Connection {
-    /// Tells the session, once, that its client is gone.
+    /// Tells the session that its client is gone; only the first call does something.
     pub(super) fn lose_control(&mut self, cx: &mut Context<'_>) -> bool {
         if self.closing.is_some() || matches!(self.socket, ControlSocket::Lost) {
             return false;
         }
-        // The last replies may still be wanted: the client may have ended its own side only.
+        // The client may have ended its sending side only, and still wait for replies.
         if let ControlSocket::Open(control) = &mut self.socket {
             let is_sent = control.flush(cx).is_ok() && control.is_flushed();
             if is_sent && self.security.session().is_some() {
@@ -31,7 +31,7 @@ impl Connection {
         true
     }
 
-    /// Sends the replies, and goes on from there; `Close` once the connection is over.
+    /// Sends the replies and continues from there. Returns `Close` once the connection is over.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
         let ControlSocket::Open(control) = &mut self.socket else {
             return self.end_if_closing();
@@ -53,16 +53,16 @@ impl Connection {
         Flow::Continue
     }
 
-    /// Whether nothing is waited for any more by a connection that is closing.
+    /// Whether a closing connection has nothing left to wait for.
     ///
-    /// What it waits for, up to the time of `closing`, is the client's end: closing a socket with
-    /// unread bytes resets it, and the last replies may be lost. That is not waited for where
+    /// Until the time in `closing` it waits for the client to end its side, since closing a socket
+    /// with unread bytes resets it, and the last replies may be lost. It does not wait if
     ///
-    /// - the client is within a handshake, and would understand nothing,
-    /// - it has ended its side or is gone, or the server ends,
-    /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
-    ///   end; unless the tail of a download is still on its way, or that of an upload that failed:
-    ///   it may have said QUIT before it was told. Under TLS, what was read is not known.
+    /// - the client is in a handshake, and would understand no reply,
+    /// - the client has ended its side or is gone, or the server ends,
+    /// - the client has sent QUIT and nothing unread after it, so it only waits for the end. But if
+    ///   a download's tail is still on its way, or an upload has failed, the client may have sent
+    ///   QUIT before it knew. Under TLS it is not known whether anything is unread.
     fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
         let ControlSocket::Open(control) = &mut self.socket else {
             return true;
@@ -83,8 +83,8 @@ impl Connection {
         expects_end || !control.finish(cx) || is_over
     }
 
-    /// Tells the loop what is waited for now: the client, if there were replies and they are
-    /// `all_sent`; room for those that are left, unless the last download `holds` them.
+    /// Tells the loop what the connection waits for: the client's next command if replies were
+    /// `all_sent`, or room for the remaining ones unless the last download `holds` them.
     fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
         let ControlSocket::Open(control) = &self.socket else {
             return;
@@ -96,12 +96,12 @@ impl Connection {
         let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
         let goes_on = all_sent && (to_replies || control.has_ended());
         if goes_on || self.may_hand_over_line() {
-            // The rest of this turn belongs to others.
+            // Continued in the next turn, after the other clients.
             cx.notifier().notify();
         }
     }
 
-    /// What becomes of a connection whose control connection is lost.
+    /// Whether a connection without a control connection closes or continues.
     fn end_if_closing(&self) -> Flow {
         match self.closing {
             Some(_) => Flow::Close,

@@ -10,22 +10,22 @@ use mio::net::TcpStream;
 use super::input::Input;
 use crate::pump::REPLIES_WAITING;
 
-/// Bytes taken from a client in one read.
+/// Most bytes read from a client at once.
 const READ: usize = 4 << 10;
 
-/// Bytes held for a client that sends ahead; more stays in the kernel.
+/// Most bytes held for a client that sends commands ahead. The rest stays in the kernel.
 const AHEAD: usize = 16 << 10;
 
 /// The control connection.
 pub(super) struct Control {
     stream: Box<dyn Transport>,
     input: Input,
-    /// To be sent.
+    /// Encoded replies that are not sent yet.
     replies: Vec<u8>,
     client: ClientSide,
 }
 
-/// What the client's side of the connection has come to.
+/// The state of the client's sending side.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum ClientSide {
     Open,
@@ -45,9 +45,9 @@ impl Control {
         }
     }
 
-    /// The same connection under TLS from now on: what the client sent in the clear is void.
+    /// Puts the connection under TLS, and discards what the client has sent in the clear.
     ///
-    /// Everything that was to be sent in the clear has to have been.
+    /// All replies in the clear must have been sent.
     pub(super) fn secured_with(self, session: &TlsSession) -> Self {
         Self {
             stream: Box::new(TlsStream::control(self.stream.into_socket(), session)),
@@ -57,11 +57,11 @@ impl Control {
         }
     }
 
-    /// Reads what the client sent, a bounded piece.
+    /// Reads a bounded piece of what the client has sent.
     ///
     /// # Errors
     ///
-    /// What failed, where it is more than that the client has gone.
+    /// A failure that says more than that the client is gone.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if !self.wants_more() {
             return Ok(());
@@ -80,7 +80,7 @@ impl Control {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => {
-                // Nothing that is still here can be answered.
+                // What was received can no longer be answered.
                 self.end_input();
                 let telling =
                     error.kind() == io::ErrorKind::InvalidData || !self.stream.is_established();
@@ -91,8 +91,7 @@ impl Control {
         outcome
     }
 
-    /// Hands the next line to `take`, and tells whether there was one. Names in it are in
-    /// `encoding`.
+    /// Hands the next line, with names in `encoding`, to `take`. Returns whether there was one.
     pub(super) fn next_line(
         &mut self,
         encoding: NameEncoding,
@@ -112,7 +111,7 @@ impl Control {
         reply.encode(encoding, &mut self.replies);
     }
 
-    /// Sends what is queued, as far as the client takes it.
+    /// Sends as many of the queued replies as the client takes.
     ///
     /// # Errors
     ///
@@ -123,7 +122,7 @@ impl Control {
             match self.stream.write(cx, &self.replies[sent..]) {
                 Ok(bytes) => sent += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // A client that is always a little behind must not make this grow.
+                    // Otherwise a client that is always a little behind would make the buffer grow.
                     self.replies.drain(..sent);
                     return Ok(());
                 }
@@ -138,22 +137,23 @@ impl Control {
         self.send_taken(cx)
     }
 
-    /// The same while replies are `held`: sends only what was taken before, if anything was.
+    /// Sends replies as [`flush`](Self::flush) does; if replies are `held`, only what the stream
+    /// has taken before.
     ///
     /// # Errors
     ///
-    /// That of [`flush`](Self::flush).
+    /// As [`flush`](Self::flush).
     pub(super) fn flush_unless(&mut self, held: bool, cx: &mut Context<'_>) -> io::Result<()> {
         if held {
-            // The loop tells of room for it, as long as there is any.
+            // While any of it is left, the loop reports room for it.
             self.send_taken(cx)
         } else {
             self.flush(cx)
         }
     }
 
-    /// Sends what the stream has taken. A handshake goes on by [`receive`](Self::receive), which
-    /// tells how it failed.
+    /// Sends what the stream has taken. A handshake continues in [`receive`](Self::receive), which
+    /// reports its failure.
     fn send_taken(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if !self.stream.is_established() {
             return Ok(());
@@ -164,9 +164,9 @@ impl Control {
         }
     }
 
-    /// Tells the loop which events are waited for. Where the session is `working` and there is no
-    /// room to read on, that the client ends its side is one of them. Where replies wait for
-    /// something else than room, they are not to be `sent`.
+    /// Tells the loop which events to report. While the session is `working` and there is no room
+    /// to read, the end of the client's side is one of them. Room for replies is reported only if
+    /// they may be `sent`.
     pub(super) fn set_interest(&self, working: bool, sent: bool, cx: &mut Context<'_>) {
         let mut interest = Interest::NONE;
         if self.wants_more() {
@@ -180,7 +180,7 @@ impl Control {
         cx.set_interest(self.stream.id(), self.stream.interest(interest));
     }
 
-    /// Ends the sending side, after the last reply; whether the client is still there.
+    /// Ends the sending side after the last reply. Returns whether the client is still there.
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> bool {
         match self.stream.finish(cx) {
             Ok(()) => true,
@@ -188,13 +188,13 @@ impl Control {
         }
     }
 
-    /// Drops what the client sent and nobody will read.
+    /// Discards what the client has sent.
     pub(super) fn discard_input(&mut self) {
         self.input.discard();
     }
 
-    /// Notes that the client has ended its side, behind bytes that were not read yet. It waits for
-    /// its replies only if there is a QUIT in what was received; otherwise it is gone.
+    /// Notes that the client has ended its side behind unread bytes. If a QUIT was received, it
+    /// still waits for replies; otherwise it is gone.
     pub(super) fn note_hangup(&mut self) {
         if !self.input.has_quit() {
             self.end_input();
@@ -206,7 +206,7 @@ impl Control {
         self.discard_input();
     }
 
-    /// The queue of replies, for a listing that goes there.
+    /// The queue of replies, for a listing sent as a reply.
     pub(super) fn replies(&mut self) -> &mut Vec<u8> {
         &mut self.replies
     }
@@ -215,11 +215,10 @@ impl Control {
         self.stream.id()
     }
 
-    /// Whether nothing is left to read, so that closing the socket does not reset it. Bytes that
-    /// come after this question are the client's own fault. Never under TLS, where the client still
-    /// sends its close_notify.
+    /// Whether nothing is left to read, so that closing the socket does not reset the connection.
+    /// Always false under TLS, where the client still sends its close_notify.
     pub(super) fn is_read_out(&self) -> bool {
-        // What the loop knows of it may be older than bytes that came in the course of this turn.
+        // The loop may not know yet of bytes that came during this turn.
         self.stream
             .plain()
             .is_some_and(|socket| match socket.get_ref().peek(&mut [0]) {
@@ -228,12 +227,12 @@ impl Control {
             })
     }
 
-    /// Whether lines can be had: there is no TLS, or it stands.
+    /// Whether the stream can carry lines: it is in the clear, or its handshake is over.
     pub(super) fn is_established(&self) -> bool {
         self.stream.is_established()
     }
 
-    /// The certificate that the client has shown, in DER form.
+    /// The client's certificate, in DER form.
     pub(super) fn peer_certificate(&self) -> Option<&[u8]> {
         self.stream.peer_certificate()
     }
@@ -242,37 +241,37 @@ impl Control {
         self.replies.is_empty()
     }
 
-    /// Whether more than what was taken has come.
+    /// Whether anything received was not taken yet.
     pub(super) fn has_lines(&self) -> bool {
         !self.input.is_empty()
     }
 
-    /// Whether lines may be waiting to be taken, and there is room for what they are answered.
+    /// Whether lines may be waiting, and there is room for their replies.
     pub(super) fn has_input(&self) -> bool {
         !self.input.is_empty() && self.has_room()
     }
 
-    /// Whether what comes next is the first record of a TLS handshake; no command begins so.
+    /// Whether the input begins with a TLS handshake record, as no command does.
     pub(super) fn begins_tls(&self) -> bool {
         self.input.begins_tls()
     }
 
-    /// Whether the client ended its side, whatever it has sent before.
+    /// Whether the client has ended its side, even if input is left.
     pub(super) fn has_ended_its_side(&self) -> bool {
         self.client != ClientSide::Open
     }
 
-    /// Whether the client ended its side and everything it sent was taken.
+    /// Whether the client has ended its side and all of its input was taken.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended_its_side() && self.input.is_empty()
     }
 
-    /// Whether the client ended its side without QUIT, whatever else it has sent before.
+    /// Whether the client has ended its side without sending QUIT.
     pub(super) fn has_left(&self) -> bool {
         self.has_ended_its_side() && !self.input.has_quit()
     }
 
-    /// Whether that end was a failure.
+    /// Whether the client's side has ended with a failure.
     pub(super) fn is_broken(&self) -> bool {
         self.client == ClientSide::Broken
     }

@@ -1,4 +1,4 @@
-//! The data connection, until a transfer has it: who connects, and its handshake.
+//! The data connection before a transfer uses it: listening, connecting, and the TLS handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::Permit;
 use crate::data::{DataSide, PassivePort, listen};
 use crate::data_connection::handshake_timed_out;
 
-/// Connections to a passive port that are looked at in one turn.
+/// Most connections to a passive port that are examined in one turn.
 const ARRIVALS: usize = 16;
 
 impl Connection {
@@ -25,9 +25,8 @@ impl Connection {
         };
         let ports = &self.client.service.passive_ports;
         let (listener, port) = listen(self.client.bound(), ports).map_err(no_port)?;
-        // Most clients connect before they send the next line, which is when they are looked for.
-        // The system has to tell of others: who has sent that line already, or begins with a
-        // handshake.
+        // Most clients connect before they send the next line, and the port is looked at then. Only
+        // if that line was sent ahead, or a handshake comes first, does the loop have to watch it.
         let sent_ahead = match &self.socket {
             ControlSocket::Open(control) => control.has_lines(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
@@ -45,12 +44,12 @@ impl Connection {
         Ok(DataEvent::Listening { port })
     }
 
-    /// Begins to connect to the client's port.
+    /// Starts connecting to the client's port.
     pub(super) fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
         let (local, peer) = (self.client.bound(), canonical(peer));
-        // From the address that the client knows the server by, where the families agree.
+        // From the address that the client connected to, if the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let socket = Connector::open(peer, from.then_some(local))
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
@@ -58,15 +57,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the connection that waits at the passive port, and begins its handshake: some clients
-    /// want it done before they send the transfer command, or before a file on a slow disk is open.
-    /// Once the transfer begins, the handshake is the pump's.
+    /// Accepts the connection that waits at the passive port and starts its handshake: some clients
+    /// complete it before they send the transfer command, or before a file on a slow disk is open.
+    /// Once the transfer begins, the pump continues the handshake.
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.security.session();
         let tls = tls.filter(|_| self.session.protects_data());
         let rules = self.client.service.session.tls.filter(|_| tls.is_some());
         let timeout = rules.and_then(|rules| rules.handshake_timeout);
-        // Never, if it is longer than there are moments for.
+        // No deadline if the time cannot be represented.
         let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
         if let Err(error) = self.data.accept_candidate(tls, until, cx) {
             return self.data_lost(&error, cx);
@@ -84,8 +83,7 @@ impl Connection {
         let now = cx.now();
         match &mut self.data {
             DataSide::Listening(_) => {
-                // After an error the client waits in the listener's queue, until the time for it is
-                // over.
+                // After an error the client waits in the listener's queue until its time is over.
                 if let Err(error) = self.meet_arrivals(cx)
                     && let Some(port) = self.data.passive_port_mut()
                     && port.pause(cx)
@@ -109,13 +107,13 @@ impl Connection {
         }
     }
 
-    /// The client's port was not reached. Its reply tells no reason.
+    /// The client's port was not reached. The reply gives no reason.
     pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
         log::debug!("{} connecting to the client: {error}", self.log_prefix());
         self.data_failed(cx);
     }
 
-    /// Gives up a data connection whose handshake has not come to its end.
+    /// Gives up a data connection whose handshake has taken too long.
     pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
         let deadline = self.data_handshake_deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now()) {
@@ -123,8 +121,8 @@ impl Connection {
         }
     }
 
-    /// Takes who has connected to the passive port until it is the client; others are turned away,
-    /// so many in one turn.
+    /// Accepts connections to the passive port until the client's is found, and turns others away:
+    /// up to [`ARRIVALS`] in one turn.
     fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         for _ in 0..ARRIVALS {
             let client = &self.client;
@@ -144,34 +142,34 @@ impl Connection {
             .map_or(Ok(()), |port| port.watch(cx))
     }
 
-    /// Goes on with the handshake of a data connection without a transfer.
+    /// Continues the handshake of a data connection that has no transfer yet.
     fn establish_data(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.data.establish(cx) {
             self.data_lost(&error, cx);
         }
     }
 
-    /// The data connection failed in a way that whoever reads the log may want to know.
+    /// The data connection failed in a way that belongs in the log.
     fn data_lost(&mut self, error: &io::Error, cx: &mut Context<'_>) {
         log::warn!("{} data connection: {error}", self.log_prefix());
         self.data_failed(cx);
     }
 
-    /// There is no data connection, or not any more.
+    /// The data connection could not be made, or is lost.
     fn data_failed(&mut self, cx: &mut Context<'_>) {
         self.data.close(cx);
         self.session.handle_data_event(DataEvent::Failed, cx.now());
     }
 
-    /// When the handshake of a data connection without a transfer has to be over. While its file is
-    /// being opened the client may wait for the reply, and then for the transfer, which has a time
-    /// of its own.
+    /// The deadline for the handshake of a data connection that has no transfer yet. There is none
+    /// while the file is being opened: the client may wait for the reply first, and the transfer
+    /// has a timeout of its own.
     pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
         let is_expected = !self.session.is_transferring();
         self.data.secure_until().filter(|_| is_expected)
     }
 
-    /// A place for a data connection among those that are counted.
+    /// Counts a data connection against the limits.
     fn permit_data(&self) -> Result<Permit, Refusal> {
         let client = &self.client;
         let acquired = client.service.limits.acquire(client.peer.ip());

@@ -1,4 +1,4 @@
-//! Doing what the session wants done.
+//! Carrying out the session's effects.
 
 use ftpdlib_ioloop::Context;
 use ftpdlib_proto::Reply;
@@ -11,15 +11,15 @@ use crate::data::PassivePort;
 use crate::jobs::{Payload, discard};
 
 impl Connection {
-    /// Does everything the session has asked for.
+    /// Carries out all effects that the session has produced.
     pub(super) fn carry_out_effects(&mut self, cx: &mut Context<'_>) {
         while let Some(effect) = self.session.poll_effect() {
             self.carry_out(effect, cx);
         }
     }
 
-    /// Ends a session that was closed as soon as it began: the client gets no greeting, and where
-    /// TLS comes before any text no text at all.
+    /// Ends a session that an observer has closed at its start: the client gets no greeting, and
+    /// under implicit TLS no text at all.
     pub(super) fn turn_away(&mut self, cx: &mut Context<'_>) {
         while self.session.poll_effect().is_some() {}
         self.hear_observers(cx.now());
@@ -73,7 +73,7 @@ impl Connection {
                 self.end_failed_upload(cx);
                 self.account = None;
             }
-            // Strangers come by the thousand, and are logged once for each port.
+            // There may be thousands of foreign connections: only the first of each port is logged.
             Effect::Event(SessionEvent::ForeignData { .. })
                 if self
                     .data
@@ -90,8 +90,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.data.close(cx);
-                // If there still is a job, it hangs, and its thread drops the result; or it waits
-                // in its lane for one that does.
+                // A job that is still there hangs, and its thread drops the result; or it waits in
+                // its lane behind one that hangs.
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }

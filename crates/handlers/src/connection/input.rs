@@ -1,25 +1,25 @@
-//! What a client has sent on the control connection, until it is taken as lines.
+//! Input from the control connection that was not taken as lines yet.
 
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding};
 
-/// Bytes received, in front of them what the decoder keeps of an unfinished line. Does no IO.
+/// Received bytes, and the decoder with the unfinished line before them. Does no IO.
 #[derive(Default)]
 pub(super) struct Input {
     decoder: LineDecoder,
-    /// Received, not yet taken as lines.
+    /// Received, but not taken as lines yet.
     unread: Vec<u8>,
-    /// How much of that, in whole lines, was looked at ahead. More than fits is never received.
+    /// How many of these bytes, in whole lines, were looked at ahead. They always fit: `AHEAD`
+    /// bounds what is received.
     looked_at: u32,
 }
 
 impl Input {
-    /// Adds what was received.
+    /// Adds received bytes.
     pub(super) fn add(&mut self, received: &[u8]) {
         self.unread.extend_from_slice(received);
     }
 
-    /// Hands the next line to `take`, and tells whether there was one. Names in it are in
-    /// `encoding`.
+    /// Hands the next line, with names in `encoding`, to `take`. Returns whether there was one.
     pub(super) fn next_line(
         &mut self,
         encoding: NameEncoding,
@@ -64,12 +64,12 @@ impl Input {
         false
     }
 
-    /// Forgets what was received, but for the beginning of a line that the decoder has taken.
+    /// Discards what was received, except for the part of a line that the decoder holds.
     pub(super) fn discard(&mut self) {
         (self.unread, self.looked_at) = (Vec::new(), 0);
     }
 
-    /// Bytes that were not taken.
+    /// How many bytes were not taken yet.
     pub(super) fn len(&self) -> usize {
         self.unread.len()
     }
@@ -79,7 +79,7 @@ impl Input {
         self.unread.is_empty()
     }
 
-    /// Whether one of the lines is QUIT, if only an unfinished one at the end.
+    /// Whether one of the lines is QUIT; the last one may lack its end.
     pub(super) fn has_quit(&self) -> bool {
         let mut decoder = self.decoder.clone();
         for mut bytes in [self.unread.as_slice(), b"\n"] {
@@ -94,7 +94,7 @@ impl Input {
         false
     }
 
-    /// Whether what comes next is the first record of a TLS handshake; no command begins so.
+    /// Whether the input begins with a TLS handshake record, as no command does.
     pub(super) fn begins_tls(&self) -> bool {
         self.decoder.is_between_lines() && self.unread.starts_with(&[0x16, 0x03])
     }

@@ -1,4 +1,4 @@
-//! The session's jobs: begun here or on threads, and what they come to.
+//! Starting the session's jobs, on the loop or on threads, and taking their outcomes.
 
 use std::io;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::jobs::{
 /// A job on a thread.
 pub(super) struct RunningJob {
     task: Task<Ended>,
-    /// Of a digest or a copy; nothing stops another.
+    /// Cancels a digest or a copy. Other jobs cannot be cancelled.
     cancel: Option<Cancel>,
 }
 
-/// What a job came to.
+/// The outcome of a job.
 enum Ended {
-    /// Whether the credentials are right.
+    /// The credentials were checked.
     Checked(Checked),
-    /// The filesystem of who is let in.
+    /// The user's filesystem was opened.
     HomeOpened(LoginEnd),
-    /// The answer to any other job.
+    /// Any other job was answered.
     Answered(Untaken),
 }
 
@@ -63,8 +63,8 @@ impl Connection {
         self.follow(run, cx);
     }
 
-    /// Lets a user in, or has threads do it; by the settings of today, not by those with which the
-    /// client was accepted, if they are others.
+    /// Checks a login, here or on a thread. The current settings decide, not the ones with which
+    /// the client was accepted.
     pub(super) fn log_in(
         &mut self,
         username: String,
@@ -88,7 +88,7 @@ impl Connection {
         self.follow(check, cx);
     }
 
-    /// Goes on with a login whose credentials are right.
+    /// Continues a login after the credentials were accepted.
     fn open_home(&mut self, login: Login, cx: &mut Context<'_>) {
         let runs_on = RunsOn::of_home(&self.client, &login);
         let at_once = matches!(runs_on, RunsOn::Here);
@@ -98,7 +98,7 @@ impl Connection {
         self.follow(enter, cx);
     }
 
-    /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
+    /// Starts a digest or a copy: never on the loop, and in lanes of their own.
     pub(super) fn start_work(&mut self, job: Job, cx: &mut Context<'_>) {
         let Some(account) = &self.account else {
             return self.refuse_job(cx);
@@ -116,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Lets a digest or a copy end at its next piece.
+    /// Ends a digest or a copy before its next piece.
     pub(super) fn cancel_work(&self) {
         if let Some(cancel) = self.job.as_ref().and_then(|job| job.cancel.as_ref()) {
             cancel.cancel();
@@ -140,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Takes the result of a job that ended on a thread; one that panicked was refused.
+    /// Takes the outcome of a job that ended on a thread. A panic counts as a refusal.
     pub(super) fn job_ended(&mut self, cx: &mut Context<'_>) {
         let Some(ended) = self.job.as_ref().and_then(|job| job.task.take()) else {
             return;
@@ -152,8 +152,7 @@ impl Connection {
         }
     }
 
-    /// Tells the session what a job came to, and keeps the account of who is let in, for the jobs
-    /// to come.
+    /// Tells the session the outcome, and keeps the account of a user who has logged in.
     fn take_end(&mut self, ended: Ended, cx: &mut Context<'_>) {
         let outcome = match ended {
             Ended::Checked(Ok(Some(login))) => return self.open_home(login, cx),

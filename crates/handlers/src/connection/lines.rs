@@ -1,4 +1,4 @@
-//! The lines of a client, and how many of them are taken in a turn.
+//! Handing the client's lines to the session, a bounded number in a turn.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use super::{Connection, ControlSocket};
 use crate::Verdict;
 use crate::jobs::{Account, Payload};
 
-/// Lines taken from one client in one turn of the loop.
+/// Most lines taken from one client in one turn of the loop.
 const LINES: usize = 32;
 
-/// The same of lines whose jobs take longer: after so long the rest is for the next turn.
+/// How long a client's lines may take in one turn. The rest waits for the next one.
 const LINES_TIME: Duration = Duration::from_millis(1);
 
-/// How much of a turn of the loop a client has used. The loop may call a connection twice in one
-/// turn: since a job ended, and since lines came.
+/// How much of a turn a client has used. The loop may call a connection twice in one turn: because
+/// a job has ended, and because lines have come.
 #[derive(Default)]
 pub(super) struct Share {
     /// When the turn began.
@@ -30,7 +30,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// A share of the turn that began at `turn`.
+    /// Starts to count anew if the turn that began at `turn` is a new one.
     fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
             *self = Self {
@@ -46,7 +46,7 @@ impl Share {
 }
 
 impl Connection {
-    /// Takes lines, and does what they lead to, until there is none or the turn is over.
+    /// Takes lines and carries out their effects until no line is left or the turn is over.
     pub(super) fn hand_over_lines(&mut self, cx: &mut Context<'_>) {
         self.share.begin(cx.now());
         let (before, mut began) = (self.share.time, None::<Instant>);
@@ -55,8 +55,8 @@ impl Connection {
             if let Some(began) = began {
                 self.share.time = before + began.elapsed();
             }
-            // That the client has ended its side behind the last line is not left for later:
-            // nothing would tell of it again.
+            // The end of the client's side behind the last line must be noticed now: no later event
+            // would report it.
             if (self.share.is_over() && self.may_hand_over_line()) || !self.hand_over_line(cx) {
                 break;
             }
@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Whether a line that was received, or a part of one, waits for nothing but its turn.
+    /// Whether a received line, or a part of one, could be taken at once.
     pub(super) fn may_hand_over_line(&self) -> bool {
         match &self.socket {
             ControlSocket::Open(control) => {
@@ -75,7 +75,8 @@ impl Connection {
         }
     }
 
-    /// Whether the client has sent something that waits for observers, and may still be there.
+    /// Whether something that the client has sent waits for observers, and the client may still be
+    /// there.
     pub(super) fn waits_for_observers(&self) -> bool {
         let ControlSocket::Open(control) = &self.socket else {
             return false;
@@ -84,20 +85,20 @@ impl Connection {
         waits && !control.has_ended_its_side()
     }
 
-    /// Hands the next line to the session, if it wants one and there is one.
+    /// Hands the next line to the session, if there is one and the session takes it.
     fn hand_over_line(&mut self, cx: &mut Context<'_>) -> bool {
         let now = cx.now();
         let ControlSocket::Open(control) = &mut self.socket else {
             return false;
         };
         if self.session.is_ending() || (self.session.is_working() && control.has_left()) {
-            // Otherwise lines behind QUIT, or behind a digest, would hide that the client is gone.
+            // Lines behind QUIT, or behind a digest, would hide that the client is gone.
             control.discard_input();
         }
         if control.has_ended() {
-            // A client may end its side after QUIT, and still gets the replies it waits for; after
-            // another line the whole of its reply, unless files may hang. What its last line is,
-            // and that it takes effect, shows only when observers have let it pass.
+            // A client that ends its side after QUIT still gets its replies. After another last
+            // line it gets that line's whole reply, unless files may hang. Which line is the last,
+            // and that it takes effect, is known only after observers have let it pass.
             let is_local = |account: &Arc<Account>| account.lane().is_none();
             let waits = self.session.waits_after_quit()
                 || (self.session.owes_reply() && self.account.as_ref().is_some_and(is_local))
@@ -105,7 +106,7 @@ impl Connection {
                 || holds_line(&self.watch);
             return (!waits || control.is_broken()) && self.lose_control(cx);
         }
-        // Where observers have a say in ABOR, it waits for its turn.
+        // If observers may veto commands, ABOR waits for its turn.
         if self.session.holds_line() && !self.watch.as_ref().is_some_and(|watch| watch.judges()) {
             let session = &mut self.session;
             return control.look_ahead(|line| {
@@ -154,14 +155,14 @@ impl Connection {
             return self.lose_control(cx);
         }
         if let Some(linger) = self.linger.as_mut().filter(|_| taken) {
-            // The client has not waited for the end of its download; it is to have all in order.
+            // The client has sent this line without waiting for the end of its download.
             linger.release_replies();
         }
         taken
     }
 }
 
-/// Hands a line to the session, or what was said to it instead.
+/// Hands a line to the session, or sends the reply that an observer gave instead.
 pub(super) fn hand_over(
     session: &mut Session<Payload>,
     line: &[u8],
@@ -175,12 +176,12 @@ pub(super) fn hand_over(
     session.handle_control(event, now);
 }
 
-/// Whether a line waits for the verdict of observers.
+/// Whether a line waits for the observers' verdict.
 fn holds_line(watch: &Option<Box<Watch>>) -> bool {
     watch.as_ref().is_some_and(|watch| watch.holds_line())
 }
 
-/// Whether the next command waits for observers.
+/// Whether the next command has to wait for observers.
 fn is_held_up(watch: &Option<Box<Watch>>) -> bool {
     watch.as_ref().is_some_and(|watch| watch.is_busy())
 }

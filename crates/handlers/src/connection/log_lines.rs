@@ -1,4 +1,4 @@
-//! What the log tells of a session.
+//! The log lines of a session.
 
 use std::fmt;
 use std::io;
@@ -25,29 +25,30 @@ pub(super) fn closed(prefix: &Prefix<'_>) {
     log::info!("{prefix} FTP session closed (disconnect).");
 }
 
-/// A TLS handshake that failed, or TLS that broke: the client's doing, so no warning.
+/// Logs that a TLS handshake has failed, or TLS has broken. The client causes it, so it is no
+/// warning.
 pub(super) fn tls_failed(prefix: &Prefix<'_>, error: &io::Error) {
     log::info!("{prefix} TLS: {error}");
 }
 
-/// A certificate that is good for TLS, but cannot be read here: nobody is logged in by it.
+/// Logs that a certificate is good for TLS, but cannot be read here: it logs nobody in.
 pub(super) fn certificate_unread(prefix: &Prefix<'_>, error: &CertificateError) {
     log::warn!("{prefix} client certificate: {error}");
 }
 
-/// A transfer that ended for a reason on our side, such as a full disk: the line of its end tells
-/// none.
+/// Logs the reason on this side for the end of a transfer, such as a full disk: the line of its end
+/// gives none.
 pub(super) fn transfer_failed(prefix: &Prefix<'_>, refusal: &Refusal) {
     let Refusal { code, text } = refusal;
     log::warn!("{prefix} transfer failed: {code} {text}");
 }
 
-/// A passive port that could not be had, mostly since all of those that are configured are in use.
+/// Logs that no passive port could be opened, usually since all configured ones are in use.
 pub(super) fn no_passive_port(prefix: &Prefix<'_>, error: &io::Error) {
     log::warn!("{prefix} no passive port: {error}");
 }
 
-/// A command line of a client of `service`; never a password.
+/// Logs a command line, without any password.
 pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], service: &Service) {
     if !log::log_enabled!(Level::Debug) {
         return;
@@ -56,22 +57,22 @@ pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], service: &Service) {
     log::debug!("{prefix} -> {}", Escaped(&line));
 }
 
-/// The commands whose outcome is still to be logged: another one may come before the reply.
+/// The commands whose outcome is not logged yet. Another command may come before the reply.
 #[derive(Default)]
 pub(super) struct CommandLog {
-    /// The one received last, until its turn comes.
+    /// The latest command, until its turn comes.
     received: Option<LoggedCommand>,
-    /// The one whose turn has come, until its last reply.
+    /// The command whose turn has come, until its last reply.
     answering: Option<LoggedCommand>,
 }
 
 impl CommandLog {
-    /// Takes note of the line that came last, if it is such a command.
+    /// Notes the latest line, if it is such a command.
     pub(super) fn received(&mut self, command: Option<LoggedCommand>) {
         self.received = command;
     }
 
-    /// The replies from here on answer the line that came last.
+    /// Notes that the replies from now on answer the latest line.
     pub(super) fn begin_answer(&mut self) {
         self.answering = self.received.take();
     }
@@ -84,11 +85,11 @@ impl CommandLog {
     }
 }
 
-/// A command whose outcome is logged, as pyftpdlib does with these, until it is known.
+/// A command whose outcome is logged, as pyftpdlib does, until that is known.
 pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
-    /// The command of a line of a client of `service`, if it is one of them and the log is on.
+    /// The command of a line, if it is one of these and the log is on.
     ///
     /// Without a login it does nothing, and would let anybody fill the disk of the log.
     ///
@@ -106,7 +107,7 @@ impl LoggedCommand {
         if !info.logged || !log::log_enabled!(Level::Info) {
             return None;
         }
-        // A command in its place may have a secret argument.
+        // A custom command in its place may have a secret argument.
         let shown = secrets::cut(line, service);
         let (_, argument) = CommandLine::split(shown).resolve().ok()?;
         let path = path_in(verb, argument, session).map(|path| {
@@ -120,7 +121,7 @@ impl LoggedCommand {
         Some(Self(format!("{} {}", info.name, Escaped(argument)).into()))
     }
 
-    /// Logs it with its last reply.
+    /// Logs the command with its last reply.
     fn log(self, prefix: &Prefix<'_>, reply: &Reply) {
         let (Self(command), code) = (self, reply.code());
         if code.is_transient() || code.is_permanent() {
@@ -134,7 +135,7 @@ impl LoggedCommand {
     }
 }
 
-/// The path in the argument of a logged command, if that is or has one.
+/// The path in the argument of a logged command, if there is one.
 fn path_in(verb: Verb, argument: &[u8], session: &Session<Payload>) -> Option<VirtualPath> {
     let (Command::Cwd(name)
     | Command::Dele(name)
@@ -161,14 +162,14 @@ pub(super) fn reply(prefix: &Prefix<'_>, reply: &Reply, encoding: NameEncoding) 
     log::debug!("{prefix} <- {}", Escaped(&secrets::hide_repeated(text)));
 }
 
-/// What happened; a transfer that has ended had `begun`.
+/// Logs an event; `begun` is the transfer that has ended, if one has.
 pub(super) fn event(
     client: &Client,
     username: Option<&str>,
     event: &SessionEvent,
     begun: Option<&Begun>,
 ) {
-    // By then the session may have forgotten who was logged in; the event has not.
+    // The session may have forgotten by now who was logged in; the event has not.
     let username = match event {
         SessionEvent::LoggedOut { username } | SessionEvent::TransferEnded { username, .. } => {
             Some(username.as_str())
@@ -199,7 +200,7 @@ pub(super) fn event(
             duration,
             ..
         } => {
-            // Listings are no transfers to pyftpdlib.
+            // pyftpdlib does not count listings as transfers.
             let level = match verb.transfers() {
                 Some(Transferred::File(_)) => Level::Info,
                 Some(Transferred::Listing) | None => Level::Debug,
@@ -217,12 +218,12 @@ pub(super) fn event(
                 Escaped(path)
             );
         }
-        // Its command is logged with its reply.
+        // The command is logged with its reply.
         SessionEvent::Changed { .. } | SessionEvent::Combined { .. } => {}
     }
 }
 
-/// What became of a login.
+/// Logs the outcome of a login.
 fn user(prefix: &impl fmt::Display, username: &str, outcome: &str) {
     let username = Escaped(username.as_bytes());
     log::info!("{prefix} USER '{username}' {outcome}.");

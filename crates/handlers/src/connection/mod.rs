@@ -1,5 +1,5 @@
-//! One client: the session, its control connection and its data side, owned by one handler of the
-//! loop.
+//! One client: a handler of the loop that owns the session, the control connection and the data
+//! side.
 
 mod closing;
 mod control;
@@ -44,43 +44,43 @@ use watch::Watch;
 
 /// Serves one client (pyftpdlib: an instance of `FTPHandler`).
 ///
-/// Made by a server for every client it accepts, and added to a loop.
+/// A server creates one for every client that it accepts, and adds it to a loop.
 pub struct Connection {
     client: Arc<Client>,
     session: Session<Payload>,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
-    /// What the last transfers have moved too early for their rates.
+    /// By how much recent transfers were ahead of their rates.
     debts: Debts,
-    /// The data connection of the last download, or of an upload that failed, until the client has
-    /// closed it.
+    /// The data connection of the last download, or of a failed upload, until the client has closed
+    /// its side.
     linger: Option<Box<Linger>>,
     /// TLS on the control connection.
     security: Security,
     account: Option<Arc<Account>>,
-    /// The transfer that began last, until the session tells its end.
+    /// The latest transfer, until the session reports its end.
     begun: Option<Begun>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
-    /// After the last reply: when to stop waiting for the client to close.
+    /// Set after the last reply: when to stop waiting for the client to close.
     closing: Option<Instant>,
     /// The session's number.
     id: u64,
-    /// The observers; none where the server has none.
+    /// `None` if the server has no observers.
     watch: Option<Box<Watch>>,
     command_log: CommandLog,
-    /// The masquerade address that the session knows.
+    /// The masquerade address that was told to the session last.
     masquerade: Option<Ipv4Addr>,
-    /// What the session knows of the server's end.
+    /// The server's phase that was told to the session last.
     phase: Phase,
     share: Share,
-    /// Counts as a control connection.
+    /// Counts the connection against the limits.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
 }
 
-/// The socket, before and after the loop knows it.
+/// The client's socket, before and after it is registered with the loop.
 enum ControlSocket {
     Accepted(TcpStream),
     Open(Box<Control>),
@@ -88,7 +88,7 @@ enum ControlSocket {
 }
 
 impl Connection {
-    /// A connection for a client that was accepted from `peer`, counted by `permit`.
+    /// Creates a connection for a client that was accepted from `peer` and counted by `permit`.
     ///
     /// # Errors
     ///
@@ -104,8 +104,7 @@ impl Connection {
         Self::at(service, stream, client, None, permit)
     }
 
-    /// Makes a connection as [`new`](Self::new) does, for a client behind a proxy, as the proxy's
-    /// header tells.
+    /// Creates a connection as [`new`](Self::new) does, for the client that a proxy's header names.
     ///
     /// # Errors
     ///
@@ -120,8 +119,8 @@ impl Connection {
         Self::at(service, stream, client, Some(own), permit)
     }
 
-    /// The socket, as long as no loop has taken it: nothing was sent yet. With it the service, and
-    /// whose it is.
+    /// The service, the socket and the client's address, as long as no loop has the socket: nothing
+    /// was sent yet.
     pub fn unserved(&self) -> Option<(&Service, &TcpStream, SocketAddr)> {
         match &self.socket {
             ControlSocket::Accepted(stream) => {
@@ -131,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// With our `own` address, where the client has connected to another.
+    /// `own` is this server's address if the client has connected to another one, a proxy's.
     fn at(
         service: &Arc<Service>,
         stream: TcpStream,
@@ -149,7 +148,7 @@ impl Connection {
         if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
-        // A Synch's data mark arrives as urgent data; inline, the decoder sees and drops it.
+        // The data mark of a Telnet Synch is urgent data. Inline, the decoder sees and drops it.
         socket2::SockRef::from(&stream).set_out_of_band_inline(true)?;
         let (config, now) = (Arc::clone(&service.session), Instant::now());
         let session = match &service.greeting {
@@ -185,7 +184,7 @@ impl Connection {
         })
     }
 
-    /// Goes on until nothing more can be done in this turn, then says what is waited for.
+    /// Continues until nothing more can be done in this turn, then sets what to wait for.
     fn finish_turn(&mut self, cx: &mut Context<'_>) -> Flow {
         self.follow_phase(cx.now());
         self.hear_observers(cx.now());
@@ -203,7 +202,7 @@ impl Connection {
         flow
     }
 
-    /// Takes in what the client sent; whether there is something to do now.
+    /// Reads what the client has sent. Returns whether there is anything to do now.
     fn receive(&mut self, cx: &mut Context<'_>) -> bool {
         let ControlSocket::Open(control) = &mut self.socket else {
             return false;
@@ -212,7 +211,7 @@ impl Connection {
             log_lines::tls_failed(&self.client.prefix(None), &error);
         }
         if control.begins_tls() && self.security.is_clear() && self.closing.is_none() {
-            // There may be no end of line in it, so nothing else would end the waiting.
+            // It may hold no end of line, and would be waited for without end.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
             log_lines::tls_failed(&self.client.prefix(None), &error);
             control.end_input();
@@ -220,9 +219,8 @@ impl Connection {
         control.has_input() || control.has_ended()
     }
 
-    /// Looks at the passive port before a line is handed over. A client that connected before it
-    /// sent the line is to find that so: in the order in which the system tells, the line may come
-    /// first.
+    /// Looks at the passive port before a line is handed over: a client may have connected before
+    /// it sent the line, even if the system reports the line first.
     fn look_at_port(&mut self, cx: &mut Context<'_>) {
         let port = self.data.passive_port();
         if port.is_some_and(PassivePort::awaits_client)
@@ -233,7 +231,7 @@ impl Connection {
         }
     }
 
-    /// Does what observers want, and what they let the client do.
+    /// Takes the observers' verdict on a held line, and does what they have asked for.
     fn hear_observers(&mut self, now: Instant) {
         let Some(watch) = &mut self.watch else {
             return;
@@ -250,7 +248,7 @@ impl Connection {
         }
     }
 
-    /// Tells the session, once, that the server drains or ends.
+    /// Tells the session that the server drains or ends, once each.
     fn follow_phase(&mut self, now: Instant) {
         let phase = self.client.service.sessions.phase();
         if phase <= self.phase {
@@ -265,7 +263,7 @@ impl Connection {
         self.session.handle_admin(event, now);
     }
 
-    /// What stands before the session's log lines.
+    /// The prefix of the session's log lines.
     fn log_prefix(&self) -> Prefix<'_> {
         self.client.prefix(self.session.username())
     }
@@ -304,7 +302,7 @@ impl Handler for Connection {
             self.turn_away(cx);
         }
         if self.finish_turn(cx) == Flow::Close {
-            // The server is stopping; the end comes with the first callback.
+            // The server is stopping. The connection closes with its first callback.
             cx.notifier().notify();
         }
         Ok(())
@@ -316,15 +314,14 @@ impl Handler for Connection {
                 if ready.hung_up() && self.session.is_working() {
                     control.note_hangup();
                 }
-                // Where the rest of our part of a handshake waited for room, it goes on with that.
+                // A handshake may have waited for room to send.
                 if ready.readable() || self.security.is_handshake() {
                     self.receive(cx);
                     self.look_at_port(cx);
                     let flow = self.finish_turn(cx);
-                    // A client that waits for each reply has sent no more by now. To learn that
-                    // here, unless it is known, saves a turn that would find out nothing else.
-                    // Under TLS, reading may end the handshake or owe an answer, which is for the
-                    // next turn to see.
+                    // A client that waits for each reply has sent nothing more. Finding that out
+                    // now saves a turn that would do nothing else. Under TLS, reading may end the
+                    // handshake or need an answer, which is left to the next turn.
                     if flow == Flow::Close
                         || self.security.session().is_some()
                         || !cx.is_ready(source, Direction::Read)
@@ -377,7 +374,7 @@ impl Handler for Connection {
         if let Some(error) = error {
             log::warn!("{} control connection: {error}", self.log_prefix());
         }
-        // After QUIT the session has no user any more, but this is still whose connection it was.
+        // After QUIT the session has no user any more, but its account names it.
         let account = self.account.as_ref();
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);
@@ -388,7 +385,7 @@ impl Handler for Connection {
     }
 }
 
-/// An IPv4-mapped address as IPv4; a link-local one keeps its scope.
+/// Turns an IPv4-mapped address into IPv4. A link-local address keeps its scope.
 fn canonical(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(address.ip().to_canonical());
     address

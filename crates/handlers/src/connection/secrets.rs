@@ -1,4 +1,4 @@
-//! Keeping passwords out of the log, and from observers.
+//! Hiding passwords from the log and from observers.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use ftpdlib_session::RegisteredCommand;
 
 use crate::{CustomCommand, Service};
 
-/// What stands for a password.
+/// Shown in place of a password.
 const HIDDEN: &[u8] = b"******";
 
-/// Words whose argument is a password, wherever in a line they stand: a client that is confused, or
-/// sends several lines as one, does not put them first.
+/// Words whose argument is a password, anywhere in a line: a confused client, or one that sends
+/// several lines as one, does not put them first.
 const WORDS: [&[u8]; 5] = [b"PASS", b"ACCT", b"PASSWD", b"PSWD", b"PASSWORD"];
 
 /// `line` without any password.
@@ -22,10 +22,10 @@ pub(super) fn hide<'a>(line: &'a [u8], service: &Service) -> Cow<'a, [u8]> {
     }
 }
 
-/// What observers may see of `line`: all that is before a password.
+/// The part of `line` that observers may see: everything before a password.
 ///
-/// Of a command on files that is all, whatever they are called: who forbids some of them has to see
-/// which they are.
+/// For a command on files that is all of it, whatever they are called: an observer that forbids
+/// some files has to see which.
 pub(super) fn cut<'a>(line: &'a [u8], service: &Service) -> &'a [u8] {
     let start = match custom_start(line, service) {
         None if names_files(line, service) => None,
@@ -35,7 +35,7 @@ pub(super) fn cut<'a>(line: &'a [u8], service: &Service) -> &'a [u8] {
     &line[..start.unwrap_or(line.len())]
 }
 
-/// A reply without what it repeats of a line that holds a password.
+/// A reply without the parts of a line with a password that it repeats.
 pub(super) fn hide_repeated(reply: &[u8]) -> Cow<'_, [u8]> {
     let repeats = reply.starts_with(b"500 Command \"");
     match reply.iter().position(|&byte| byte == b'"') {
@@ -47,7 +47,7 @@ pub(super) fn hide_repeated(reply: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Where a secret may begin: after such a word, or right in it if it is the first of the line.
+/// Where a secret may begin: after such a word, or within it if it is the first of the line.
 fn secret_start(line: &[u8]) -> Option<usize> {
     let first = line
         .iter()
@@ -74,13 +74,13 @@ fn secret_start(line: &[u8]) -> Option<usize> {
     None
 }
 
-/// The same for the commands that say so of themselves.
+/// Where the secret of a custom command that declares one begins.
 fn custom_start(line: &[u8], service: &Service) -> Option<usize> {
     let (command, start) = called(line, service)?;
     command.secret.then_some(start)
 }
 
-/// Whether a line calls a command on files. Those have a permission.
+/// Whether a line calls a command on files, which all have a permission.
 fn names_files(line: &[u8], service: &Service) -> bool {
     match (called(line, service), CommandLine::split(line).resolve()) {
         (Some((command, _)), _) => command.registered.perm.is_some(),
@@ -92,9 +92,9 @@ fn names_files(line: &[u8], service: &Service) -> bool {
     }
 }
 
-/// The command that the line calls, as the session finds it, and where its argument begins.
+/// The command that the line calls, found as the session does, and where its argument begins.
 fn called<'s>(line: &[u8], service: &'s Service) -> Option<(&'s CustomCommand, usize)> {
-    // Behind blanks it calls none, but was meant to.
+    // A verb behind blanks calls no command, but was meant to.
     let split = CommandLine::split(line.trim_ascii_start());
     let (index, argument) = RegisteredCommand::find(&service.session.commands, &split)?;
     let before = &line[..line.len() - argument.len()];

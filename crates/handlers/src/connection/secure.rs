@@ -9,36 +9,36 @@ use ftpdlib_tls::TlsSession;
 
 use super::{Connection, ControlSocket, log_lines};
 
-/// How far TLS on the control connection is.
+/// The state of TLS on the control connection.
 ///
 /// ```text
 ///   Clear ──► Announced ──► Handshake ──► Secured
 /// ```
 #[derive(Default)]
 pub(super) enum Security {
-    /// There is none.
+    /// No TLS.
     #[default]
     Clear,
-    /// The client is being told that it begins.
+    /// The client is being told that TLS begins.
     Announced,
-    /// The handshake goes on.
+    /// The handshake is in progress.
     Handshake(TlsSession),
-    /// It stands; and who the client is, if it has proved that with the handshake.
+    /// Established, with the client's certificate if it has proved one.
     Secured(TlsSession, Option<Arc<VerifiedCertificate>>),
 }
 
 impl Security {
-    /// Whether there is no TLS, and none is to begin.
+    /// Whether TLS is neither in use nor about to begin.
     pub(super) fn is_clear(&self) -> bool {
         matches!(self, Self::Clear)
     }
 
-    /// Whether the handshake goes on.
+    /// Whether the handshake is in progress.
     pub(super) fn is_handshake(&self) -> bool {
         matches!(self, Self::Handshake(_))
     }
 
-    /// What data connections use, too, from the handshake on.
+    /// The TLS session, which data connections share, from the handshake on.
     pub(super) fn session(&self) -> Option<&TlsSession> {
         match self {
             Self::Clear | Self::Announced => None,
@@ -55,7 +55,8 @@ impl Security {
 }
 
 impl Connection {
-    /// Begins TLS on the control connection once everything in the clear is out; whether it did.
+    /// Begins TLS on the control connection, if it was announced and all replies in the clear are
+    /// sent. Returns whether it did.
     pub(super) fn begin_tls(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.security, Security::Announced) {
             return false;
@@ -85,7 +86,7 @@ impl Connection {
         true
     }
 
-    /// Tells the session once TLS stands.
+    /// Tells the session when TLS is established.
     pub(super) fn note_secured(&mut self, cx: &mut Context<'_>) {
         let (ControlSocket::Open(control), Security::Handshake(session)) =
             (&self.socket, &self.security)

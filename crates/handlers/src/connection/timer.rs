@@ -1,7 +1,7 @@
 //! The deadlines of a connection, all served by one timer.
 //!
-//! What [`Connection::deadline`] lists and what [`Connection::look_at_deadlines`] looks at must
-//! agree; only replies that are held are for [`Connection::flush`], at the end of the turn.
+//! [`Connection::deadline`] and [`Connection::look_at_deadlines`] must agree on what has a
+//! deadline. Only held replies are left to [`Connection::flush`], at the end of the turn.
 
 use std::io;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::{Connection, log_lines};
 use crate::data::{Linger, PassivePort};
 
 impl Connection {
-    /// The first moment at which something is to be looked at.
+    /// The earliest deadline.
     fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_deref();
@@ -36,8 +36,9 @@ impl Connection {
         .min()
     }
 
-    /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
-    /// before they come, and an early timer just looks again.
+    /// Sets the timer for the earliest deadline. An armed timer is only ever moved to an earlier
+    /// time: most deadlines are postponed before they come, and a timer that fires early is set
+    /// again.
     pub(super) fn arm_timer(&mut self, cx: &mut Context<'_>) {
         let Some(deadline) = self.deadline(cx.now()) else {
             return;
@@ -51,7 +52,7 @@ impl Connection {
         }
     }
 
-    /// Does what it is time for.
+    /// Acts on the deadlines that have come.
     pub(super) fn look_at_deadlines(&mut self, cx: &mut Context<'_>) -> Flow {
         let now = cx.now();
         self.timer = None;

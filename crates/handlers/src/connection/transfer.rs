@@ -1,4 +1,4 @@
-//! The transfer of a client: how it begins, the bytes that move, and how that ends.
+//! A client's transfer: its beginning, running its pump, and its end.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
-/// A transfer that has begun: what logs and observers are told of it besides the session's event of
-/// its end, when its user may be gone.
+/// What logs and observers are told of a transfer in addition to the session's event of its end. It
+/// is kept from the beginning, since the user may be gone at the end.
 pub(super) struct Begun {
     pub(super) account: Arc<Account>,
     pub(super) transfer_type: TransferType,
-    /// Whether its data connection is under TLS.
+    /// Whether the data connection is under TLS.
     pub(super) secure: bool,
 }
 
 impl Connection {
-    /// Begins a transfer over the data connection, or to the replies.
+    /// Begins a transfer over the data connection, or as part of the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
         let connection = match transfer.over {
             Over::Control => None,
@@ -40,7 +40,7 @@ impl Connection {
         let mut pump = match Pump::new(transfer, connection, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
-                // The system did not let the loop have the data connection.
+                // The data connection could not be registered with the loop.
                 discard(payload);
                 let event = DataEvent::Ended {
                     end: TransferEnd::LocalError,
@@ -55,7 +55,7 @@ impl Connection {
         }
         pump.take_over_debt(&self.debts, cx.now());
         if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
-            // That it fails is found when the turn ends.
+            // A failure is noticed at the end of the turn.
             let _ = control.flush(cx);
         }
         self.pump = Some(Box::new(pump));
@@ -67,7 +67,7 @@ impl Connection {
         self.with_pump(cx, |pump, pcx| pump.run(pcx));
     }
 
-    /// Lets the pump do something, and follows what it came to.
+    /// Calls the pump and acts on the outcome.
     pub(super) fn with_pump(
         &mut self,
         cx: &mut Context<'_>,
@@ -85,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Lets the pump, if there is one, do something that may call code of the server's owner.
+    /// Calls the pump, if there is one, which may call code of the server's owner.
     fn call_pump(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,14 +99,14 @@ impl Connection {
         };
         let mut pcx = PumpContext { cx, replies };
         let prefix = transfer_prefix(&self.client, self.begun.as_ref());
-        // After a panic nothing of the pump is used any more but its data connection.
+        // After a panic only the pump's data connection is still used.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
         let panicked = || Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
         Some(step.unwrap_or_else(panicked))
     }
 
-    /// Ends a transfer as its pump has found.
+    /// Ends a transfer with the end that its pump has found.
     fn end_transfer(&mut self, end: TransferEnd, refusal: Option<Refusal>, cx: &mut Context<'_>) {
         let Some(mut pump) = self.pump.take() else {
             return;
@@ -126,8 +126,8 @@ impl Connection {
         self.session.handle_data_event(event, cx.now());
     }
 
-    /// Closes the data connection of a transfer, if it had one, or keeps it until the client has
-    /// closed it.
+    /// Closes the transfer's data connection, if there is one, or keeps it until the client has
+    /// closed its side.
     fn leave_connection(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
         let (sends, separates_replies) = (pump.sends(), pump.separates_replies);
         let Some((mut connection, meter)) = pump.into_connection() else {
@@ -147,31 +147,32 @@ impl Connection {
                     let _ = connection.stream.finish(cx);
                 }
                 self.linger_on(Linger::after_upload(connection, meter, cx), cx);
-                // If the client has ended its side, this is all.
+                // If the client has ended its side already, this closes it.
                 self.drain_linger(cx);
             }
             _ => cx.close(connection.stream.into_socket()),
         }
     }
 
-    /// Goes on with an upload of which all has come.
+    /// Continues an upload whose data has all arrived.
     fn finish_upload(&mut self, cx: &mut Context<'_>) {
         let aborts = self.has_abor(cx);
         self.with_pump(cx, |pump, pcx| pump.finish_upload(aborts, pcx));
     }
 
-    /// Whether ABOR has come before the end of an upload, and waits for its turn.
+    /// Whether an ABOR that came before the end of an upload waits for its turn.
     ///
-    /// A client that sends ABOR and closes the data connection is to find it so, though the end may
-    /// be found first. The loop knows of both if it was told of the end; otherwise the end is newer
-    /// than what it knows. Where observers have a say in ABOR, it may still be refused.
+    /// A client that sends ABOR and then closes the data connection must see its upload aborted,
+    /// even if the end of the data is noticed first. If the loop was told of that end, it knows of
+    /// the ABOR too; otherwise the end is newer than what the loop knows. Observers that may veto
+    /// commands may still refuse the ABOR.
     fn has_abor(&mut self, cx: &mut Context<'_>) -> bool {
         if self.watch.as_ref().is_some_and(|watch| watch.judges()) {
             return false;
         }
         let data = self.pump.as_ref().and_then(|pump| pump.stream_id());
         let mut is_known = data.is_some_and(|data| cx.may_stop_short(data));
-        // The mark of a Synch stops the first read.
+        // The first read stops at the urgent mark of a Synch.
         for _ in 0..2 {
             if let ControlSocket::Open(control) = &self.socket
                 && (!is_known || cx.is_ready(control.id(), ioloop::Direction::Read))
@@ -183,7 +184,7 @@ impl Connection {
         let session = &self.session;
         match &mut self.socket {
             ControlSocket::Open(control) => {
-                // One behind another command is not for this transfer.
+                // An ABOR behind another command is not for this transfer.
                 let mut is_next = true;
                 control.look_ahead(|line| {
                     let aborts = is_next && session.is_abor(line);
@@ -195,15 +196,15 @@ impl Connection {
         }
     }
 
-    /// Ends a transfer whose connection goes without the session's doing, for logs and observers:
-    /// the loop ends, for instance.
+    /// Reports the end of a transfer whose connection closes without the session, for example
+    /// because the loop ends, to logs and observers.
     pub(super) fn cut_transfer(&mut self, end: TransferEnd, cx: &mut Context<'_>) {
         if self.pump.is_none() {
             return;
         }
         self.with_pump(cx, |pump, pcx| pump.abort(end.clone(), pcx));
         if let Some(pump) = self.pump.take() {
-            // A thread has the file.
+            // A thread still has the file.
             let event = DataEvent::Ended {
                 end,
                 bytes: pump.bytes(),
@@ -214,14 +215,14 @@ impl Connection {
         self.carry_out_effects(cx);
     }
 
-    /// Keeps the data connection of a transfer until the client has closed it.
+    /// Keeps the data connection of a transfer until the client has closed its side.
     fn linger_on(&mut self, linger: Linger, cx: &mut Context<'_>) {
         self.end_linger(cx);
         self.linger = Some(Box::new(linger));
     }
 
-    /// Throws away what came on the last transfer's data connection, and closes it once that is
-    /// all, or the time is over.
+    /// Discards what still arrives on the last transfer's data connection, and closes it at its end
+    /// or when the time is over.
     pub(super) fn drain_linger(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
         let is_over = |linger: &mut Box<Linger>| linger.until() <= now || !linger.drain(cx);
@@ -230,15 +231,15 @@ impl Connection {
         }
     }
 
-    /// Closes the data connection of an upload that has failed, if it is still there: its client
-    /// goes on, so it has read the reply.
+    /// Closes the data connection of a failed upload, if it is still open: the client has sent its
+    /// next command, so it has read the reply.
     pub(super) fn end_failed_upload(&mut self, cx: &mut Context<'_>) {
         if self.linger.as_ref().is_some_and(|it| it.is_after_upload()) {
             self.end_linger(cx);
         }
     }
 
-    /// Closes the last transfer's data connection, if it is still there.
+    /// Closes the last transfer's data connection, if it is still open.
     fn end_linger(&mut self, cx: &mut Context<'_>) {
         if let Some(linger) = self.linger.take() {
             linger.end(&mut self.debts, cx);
@@ -246,7 +247,7 @@ impl Connection {
     }
 }
 
-/// What stands before the log lines about a transfer of `client`.
+/// The prefix of log lines about a transfer of `client`.
 fn transfer_prefix<'a>(client: &'a Client, begun: Option<&'a Begun>) -> Prefix<'a> {
     client.prefix(begun.map(|begun| begun.account.login().username.as_str()))
 }

@@ -1,4 +1,4 @@
-//! The observers of one session: what happened is told to them, what they want is done.
+//! The observers of one session: telling them what happens, and doing what they ask for.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,39 +17,39 @@ use crate::observer::{
     RETRY_DELAY, SessionControl, Verdict,
 };
 
-/// The observers of a session; a connection has this only where the server has observers.
+/// The observers of a session; only there if the server has observers.
 pub(super) struct Watch {
     session: ObservedSession,
     inline: Arc<[Arc<dyn Observer>]>,
     mailbox: Option<Mailbox>,
-    /// Whether any of them wants to see commands.
+    /// Whether any observer may veto commands.
     judges: bool,
-    /// When to ask once more for a thread that calls them, if there was none.
+    /// Whether a thread for the observers has to be asked for again.
     retry: Retry,
-    /// An observer on the loop wants no greeting to be sent.
+    /// Whether an inline observer has closed the session before the greeting.
     turned_away: bool,
-    /// A line that waits for the verdict of the mailbox.
+    /// A line that waits for the observers' verdict.
     held: Option<Vec<u8>>,
 }
 
 /// Whether a thread for the observers has to be asked for again.
 enum Retry {
     No,
-    /// The timer is not set yet.
+    /// Wanted, but the time is not set yet.
     Wanted,
     At(Instant),
 }
 
-/// What becomes of a command.
+/// What the observers say to a command.
 pub(super) enum Judgement {
-    /// It is handed to the session, or the reply in its place.
+    /// It is handed to the session, or answered in its place.
     Passed(Verdict),
-    /// Its line is kept until the observers have answered.
+    /// Its line is held until the observers have answered.
     Pending,
 }
 
 impl Watch {
-    /// Tells the observers of its server, if there are any, that `client` connected.
+    /// Tells the server's observers, if there are any, that `client` has connected.
     pub(super) fn begin(client: &Client, id: u64, notifier: Notifier) -> Option<Box<Self>> {
         let observers = &client.service.observers;
         if observers.is_empty() {
@@ -77,13 +77,13 @@ impl Watch {
             held: None,
         });
         Notice::Connect.tell(&watch.session, &watch.inline);
-        // Those on threads come later, with luck before the greeting: they have no say in it.
+        // Observers on threads may be called only after the greeting.
         watch.turned_away = watch.session.control.is_to_close();
         watch.deliver(watch.session.clone(), Notice::Connect);
         Some(watch)
     }
 
-    /// Whether an observer on the loop closed the session as soon as it began.
+    /// Whether an inline observer has closed the session before the greeting.
     pub(super) fn is_turned_away(&self) -> bool {
         self.turned_away
     }
@@ -111,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// When observers that no thread called are to be called, if there are any.
+    /// When to ask for a thread again, if there was none.
     pub(super) fn retry_at(&mut self, now: Instant) -> Option<Instant> {
         match self.retry {
             Retry::No => None,
@@ -124,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// Asks for a thread once more, if it is time.
+    /// Asks for a thread again, if it is time.
     pub(super) fn retry(&mut self, now: Instant) {
         if let (Retry::At(at), Some(mailbox)) = (&self.retry, &self.mailbox)
             && *at <= now
@@ -137,12 +137,13 @@ impl Watch {
         }
     }
 
-    /// The control connection is under TLS from now on.
+    /// Notes that the control connection is under TLS.
     pub(super) fn note_secured(&mut self) {
         self.session.secure = true;
     }
 
-    /// Tells what happened in the session of `account`; a transfer that has ended had `begun`.
+    /// Tells the observers about an event in the session of `account`; `begun` is the transfer that
+    /// has ended, if one has.
     pub(super) fn event(
         &mut self,
         event: SessionEvent,
@@ -203,7 +204,7 @@ impl Watch {
         }
     }
 
-    /// Tells of a transfer in the name of the user who began it.
+    /// Reports a transfer under the name of the user who began it.
     fn post_transfer(&mut self, account: Option<&Arc<Account>>, transfer: ObservedTransfer) {
         let mut session = self.session.clone();
         if let Some(account) = account {
@@ -248,7 +249,7 @@ impl Watch {
         self.post(notice);
     }
 
-    /// Asks the observers about a command of a client of `service`.
+    /// Asks the observers about a command.
     pub(super) fn judge(&mut self, line: &[u8], service: &Service) -> Judgement {
         let command = ObservedCommand::new(secrets::cut(line, service));
         let notice = Notice::Command(command);
@@ -267,29 +268,29 @@ impl Watch {
         }
     }
 
-    /// The line that was held and what was said to it, once that is known.
+    /// The held line with the observers' verdict, once they have answered.
     pub(super) fn take_judged(&mut self) -> Option<(Vec<u8>, Verdict)> {
         self.held.as_ref()?;
         let verdict = self.mailbox.as_ref()?.take_verdict()?;
         Some((self.held.take()?, verdict))
     }
 
-    /// Whether commands are to be shown to observers first.
+    /// Whether observers may veto commands.
     pub(super) fn judges(&self) -> bool {
         self.judges
     }
 
-    /// Whether a line waits for their verdict.
+    /// Whether a line waits for the observers' verdict.
     pub(super) fn holds_line(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether the session's next command waits for observers.
+    /// Whether the next command has to wait for observers.
     pub(super) fn is_busy(&self) -> bool {
         self.holds_line() || self.mailbox.as_ref().is_some_and(Mailbox::is_busy)
     }
 
-    /// What observers want of the session.
+    /// What observers have asked for.
     pub(super) fn control(&self) -> &SessionControl {
         &self.session.control
     }
@@ -303,7 +304,7 @@ impl Watch {
         self.deliver(session, notice);
     }
 
-    /// Has a thread tell the observers that may block.
+    /// Has a thread call the observers that may block.
     fn deliver(&mut self, session: ObservedSession, notice: Notice) {
         let Some(mailbox) = &self.mailbox else {
             return;

@@ -1,4 +1,4 @@
-//! Data connections from a proxy whose PROXY header has not come yet.
+//! Data connections from a proxy whose PROXY headers have not come yet.
 
 use std::io;
 use std::mem;
@@ -12,14 +12,14 @@ use mio::net::TcpStream;
 use crate::ProxyHeaderReader;
 use crate::log_prefix::Prefix;
 
-/// Most that wait at one passive port: further ones stay in its queue.
+/// Most connections that wait at one passive port. More stay in the listener's queue.
 const MOST: usize = 8;
 
-/// Connections whose header has not come, oldest first.
+/// Connections whose headers have not come yet, oldest first.
 #[derive(Default)]
 pub(crate) struct Arrivals {
     waiting: Vec<Arriving>,
-    /// One was rejected, and the log warns of that.
+    /// A connection was rejected with a warning in the log.
     has_warned: bool,
 }
 
@@ -44,8 +44,8 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Takes one whose header is complete. Closes those that sent anything else, or nothing in
-    /// time, and logs that with `prefix`.
+    /// Takes a connection whose header is complete. Connections that have sent anything else, or
+    /// nothing in time, are closed and logged with `prefix`.
     pub(super) fn take(
         &mut self,
         prefix: &Prefix<'_>,
@@ -71,7 +71,7 @@ impl Arrivals {
                 }
                 Err(error) => error.to_string(),
             };
-            // Whoever reaches a proxy may do this by the thousand.
+            // A client of a proxy may cause thousands of these.
             let level = match mem::replace(&mut self.has_warned, true) {
                 false => Level::Warn,
                 true => Level::Debug,
@@ -85,19 +85,19 @@ impl Arrivals {
         None
     }
 
-    /// Closes them all.
+    /// Closes all of them.
     pub(super) fn close(self, cx: &mut Context<'_>) {
         for arriving in self.waiting {
             cx.close(arriving.stream);
         }
     }
 
-    /// Whether no other may be waited for.
+    /// Whether no more connections may wait.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= MOST
     }
 
-    /// When the first is out of time.
+    /// When the time of the oldest connection is over.
     pub(super) fn until(&self) -> Option<Instant> {
         self.waiting.first().map(|arriving| arriving.until)
     }

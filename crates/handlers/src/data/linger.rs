@@ -1,4 +1,4 @@
-//! The end of a data connection whose client may still send.
+//! Closing a data connection whose client may still send.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,19 +17,18 @@ const TIME: Duration = Duration::from_secs(5);
 /// How long replies wait for a client to close its side.
 const REPLIES: Duration = Duration::from_millis(200);
 
-/// Most bytes taken from a client that sends where it should only receive.
+/// Most bytes discarded from a client that sends although it should only receive.
 const BYTES: u32 = 1 << 20;
 
-/// A data connection on which nothing more is to be moved, held until the client has closed its
-/// side.
+/// A data connection whose transfer is over, held until the client has closed its side.
 ///
 /// If it were closed at once, a single unread byte from the client would reset the connection. The
-/// end of a download would be lost on its way; and the client of an upload that has failed would
-/// see a broken connection, and try again, before it has read the reply that tells it why.
+/// end of a download would be lost on its way, and the client of a failed upload would see a broken
+/// connection, and try again, before it has read the reply that says why.
 ///
-/// One that is not registered with the loop, since its download never had to wait, is not
-/// registered for this either, unless somebody [waits](Self::wait) for it: it is closed at the next
-/// download, or when the time is over.
+/// The socket of a download that never had to wait is not registered with the loop. It is not
+/// registered for this either, unless the connection [waits](Self::wait) for it: it is closed at
+/// the next download, or when the time is over.
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,
@@ -38,13 +37,13 @@ pub(crate) struct Linger {
 
 /// What the client may still send.
 enum After {
-    /// After a download, nothing: so many bytes are borne with.
+    /// After a download: nothing. `left` bytes are tolerated.
     Download { left: u32, holds_replies: bool },
-    /// After an upload that has failed, what it sends until it has read so: as fast as before, and
-    /// as they come, since the bytes under TLS are of no use either.
+    /// After a failed upload: what the client sends until it has read the reply. It is discarded
+    /// undecrypted, at the rate of the upload.
     Upload {
         meter: Meter,
-        /// The rate allows nothing before this.
+        /// The time before which the rate allows nothing.
         resume_at: Option<Instant>,
         #[expect(dead_code, reason = "held, not read")]
         permit: Permit,
@@ -52,7 +51,7 @@ enum After {
 }
 
 impl Linger {
-    /// Holds the `stream` of a download, whose sending side has ended.
+    /// Holds the `stream` of a download whose sending side has ended.
     pub(crate) fn after_download(stream: Socket<TcpStream>, cx: &mut Context<'_>) -> Self {
         let after = After::Download {
             left: BYTES,
@@ -61,8 +60,8 @@ impl Linger {
         Self::start(stream, after, cx)
     }
 
-    /// Holds the `connection` of an upload that has failed, at the rate of its `meter`. It counts
-    /// as one as long as it is held.
+    /// Holds the `connection` of a failed upload, at the rate of its `meter`. It counts against the
+    /// limits while it is held.
     pub(crate) fn after_upload(
         connection: DataConnection,
         meter: Meter,
@@ -90,23 +89,22 @@ impl Linger {
         }
     }
 
-    /// Has the replies wait for the client to close its side, or for a moment, so that it reads
-    /// none of them together with what was sent before. Without effect where the system does not
-    /// tell of that.
+    /// Holds the replies until the client has closed its side, or for a moment, so that it reads
+    /// none of them together with earlier ones. Without effect if the system cannot report that.
     pub(crate) fn hold_replies(&mut self, cx: &mut Context<'_>) {
         if let After::Download { holds_replies, .. } = &mut self.after {
             *holds_replies = cx.finish_registration(&mut self.stream).is_ok();
         }
     }
 
-    /// Lets the replies go.
+    /// Stops holding the replies.
     pub(crate) fn release_replies(&mut self) {
         if let After::Download { holds_replies, .. } = &mut self.after {
             *holds_replies = false;
         }
     }
 
-    /// Until when the replies wait, if they do at this time.
+    /// Until when the replies are held, if they are held `now`.
     pub(crate) fn holds_replies_until(&self, now: Instant) -> Option<Instant> {
         let After::Download {
             holds_replies: true,
@@ -119,8 +117,8 @@ impl Linger {
         Some(begun + REPLIES).filter(|until| now < *until)
     }
 
-    /// Gives up waiting: closes, after what the client has sent unasked. What an upload owes of its
-    /// rate by now is left to the session's next one.
+    /// Stops waiting: discards what the client has sent, and closes. What an upload owes of its
+    /// rate is left to the session's next one.
     pub(crate) fn end(mut self, debts: &mut Debts, cx: &mut Context<'_>) {
         if let After::Upload { meter, .. } = &mut self.after {
             meter.leave_debt(TransferDirection::Upload, debts, cx.now());
@@ -130,8 +128,8 @@ impl Linger {
         cx.close(self.stream);
     }
 
-    /// Looks for the client's end, and has the loop tell of it if it is yet to come; whether the
-    /// connection is still to be held.
+    /// Looks whether the client has closed its side, and otherwise has the loop report it. Returns
+    /// whether the connection must still be held.
     pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
         if self.stream.is_registered() {
             return true;
@@ -144,7 +142,7 @@ impl Linger {
         is_held
     }
 
-    /// Throws away a piece of what came; whether the connection is still to be held.
+    /// Discards a piece of what has come. Returns whether the connection must still be held.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(allowed) = self.allowance(cx) else {
             return true;
@@ -169,7 +167,7 @@ impl Linger {
         }
     }
 
-    /// Most bytes that may be thrown away now; `None` if the rate, or this turn, allows none.
+    /// Most bytes that may be discarded now; `None` if the rate or this turn allows none.
     fn allowance(&mut self, cx: &mut Context<'_>) -> Option<usize> {
         let After::Upload {
             meter, resume_at, ..
@@ -195,17 +193,17 @@ impl Linger {
         self.stream.id()
     }
 
-    /// Whether it is an upload's.
+    /// Whether this is the data connection of an upload.
     pub(crate) fn is_after_upload(&self) -> bool {
         matches!(self.after, After::Upload { .. })
     }
 
-    /// When it is to be closed, whatever the client does.
+    /// When it is closed, whatever the client does.
     pub(crate) fn until(&self) -> Instant {
         self.until
     }
 
-    /// When it is to be looked at, whatever happens: to go on, or to be closed.
+    /// When to look at it again without an event: to continue, or to close it.
     pub(crate) fn look_at(&self) -> Instant {
         match self.after {
             After::Upload {

@@ -1,4 +1,4 @@
-//! The data side of a connection: how its data connection comes about and goes.
+//! The data side of a connection: how its data connection is made and closed.
 
 mod arriving;
 mod linger;
@@ -18,7 +18,7 @@ pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 pub(crate) use passive_port::PassivePort;
 
-/// What there is of a data connection, which counts as one in every state but `Idle`.
+/// The state of the data connection. It counts against the limits in every state but `Idle`.
 ///
 /// ```text
 ///          Listen                AcceptData          StartTransfer
@@ -29,7 +29,7 @@ pub(crate) use passive_port::PassivePort;
 /// ```
 #[derive(Default)]
 pub(crate) enum DataSide {
-    /// Nothing.
+    /// No data connection.
     #[default]
     Idle,
     /// Waiting for the client to connect.
@@ -39,7 +39,7 @@ pub(crate) enum DataSide {
         socket: Socket<TcpStream>,
         permit: Permit,
     },
-    /// Connected, no transfer yet. A TLS handshake may be going on, which has to be over at
+    /// Connected, without a transfer yet. A TLS handshake may be in progress, with the deadline
     /// `secure_until`.
     Open {
         connection: DataConnection,
@@ -48,7 +48,7 @@ pub(crate) enum DataSide {
 }
 
 impl DataSide {
-    /// Closes whatever there is, and gives its place back.
+    /// Closes the data connection in any state. It counts against the limits no more.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Idle => {}
@@ -59,12 +59,11 @@ impl DataSide {
     }
 
     /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
-    /// the listener. The handshake has to be over at `secure_until`, unless a transfer begins
-    /// before.
+    /// the listener. The handshake must be over at `secure_until`, unless a transfer begins before.
     ///
     /// # Errors
     ///
-    /// The loop does not take it. There is nothing any more then.
+    /// The loop cannot register the socket. There is no data connection then.
     pub(crate) fn accept_candidate(
         &mut self,
         tls: Option<&TlsSession>,
@@ -79,7 +78,7 @@ impl DataSide {
             return Ok(());
         };
         let permit = port.into_permit(cx);
-        // A transfer that is over in its first turn never needs the loop to watch its socket.
+        // A transfer that ends in its first turn never needs the loop to watch its socket.
         let mut socket = cx.register_deferred(stream, Interest::NONE)?;
         if tls.is_some() {
             cx.finish_registration(&mut socket)?;
@@ -92,7 +91,7 @@ impl DataSide {
     }
 
     /// Makes the connection that was just established the data connection, under TLS if there is a
-    /// session for it. Its transfer, which begins now, sees to the handshake.
+    /// session for it. Its transfer begins now and makes the handshake.
     pub(crate) fn connected(&mut self, tls: Option<&TlsSession>, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Connecting { socket, permit } => {
@@ -106,11 +105,11 @@ impl DataSide {
         }
     }
 
-    /// Goes on with the handshake of a data connection that waits for its transfer.
+    /// Continues the handshake of a data connection that waits for its transfer.
     ///
     /// # Errors
     ///
-    /// It failed.
+    /// The handshake has failed.
     pub(crate) fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Self::Open { connection, .. } = self else {
             return Ok(());
@@ -124,14 +123,14 @@ impl DataSide {
         }
     }
 
-    /// Notes, before the handshake, that the client will only send.
+    /// Notes before the handshake that the client will only send.
     pub(crate) fn note_upload(&mut self) {
         if let Self::Open { connection, .. } = self {
             connection.stream.note_only_reads();
         }
     }
 
-    /// Takes the established connection, for a transfer.
+    /// Takes the open connection for a transfer.
     pub(crate) fn take_open(&mut self) -> Option<DataConnection> {
         match std::mem::take(self) {
             Self::Open { connection, .. } => Some(connection),
@@ -142,7 +141,7 @@ impl DataSide {
         }
     }
 
-    /// The port that the client was told, if it is to connect.
+    /// The passive port, if there is one.
     pub(crate) fn passive_port_mut(&mut self) -> Option<&mut PassivePort> {
         match self {
             Self::Listening(port) => Some(port),
@@ -150,7 +149,7 @@ impl DataSide {
         }
     }
 
-    /// The port that the client was told, to ask it something.
+    /// The passive port, if there is one.
     pub(crate) fn passive_port(&self) -> Option<&PassivePort> {
         match self {
             Self::Listening(port) => Some(port),
@@ -158,7 +157,7 @@ impl DataSide {
         }
     }
 
-    /// When the handshake that goes on before there is a transfer has to be over.
+    /// The deadline of a handshake before the transfer.
     pub(crate) fn secure_until(&self) -> Option<Instant> {
         match self {
             Self::Open {
@@ -180,13 +179,13 @@ impl DataSide {
     }
 }
 
-/// A data connection over `socket`, under TLS if there is a session for it.
+/// Creates a data connection over `socket`, under TLS if there is a session for it.
 fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>, permit: Permit) -> DataConnection {
     let Some(session) = tls else {
         let stream = Box::new(socket);
         return DataConnection { stream, permit };
     };
-    // The last records are small ones, and must not wait for an acknowledgement.
+    // The last records are small, and must not wait for an acknowledgement.
     if let Err(error) = socket.get_ref().set_nodelay(true) {
         log::debug!("data connection: {error}");
     }

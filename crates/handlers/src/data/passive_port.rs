@@ -1,4 +1,4 @@
-//! A passive port: who connects to it, until that is the client.
+//! A passive port, and the connections to it until the client's is found.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,30 +12,31 @@ use crate::Permit;
 use crate::client::Client;
 use crate::log_prefix::Prefix;
 
-/// How long a passive port goes without being looked at.
+/// How long an unwatched passive port waits before the loop looks at it.
 const LOOK_AFTER: Duration = Duration::from_millis(50);
 
-/// A port that the client was told.
+/// A port that was announced to the client.
 ///
-/// The loop does not watch its listener at first: most clients have connected by the time they send
-/// the next line, when it is looked at anyway.
+/// Usually the loop does not watch its listener at first: most clients have connected by the time
+/// they send the next line, when the port is looked at anyway. It does if lines were sent ahead, or
+/// if the data connection is to be under TLS.
 pub(crate) struct PassivePort {
     listener: Socket<TcpListener>,
-    /// Has connected, and is not accepted yet.
+    /// A connection that may be the client's.
     candidate: Option<TcpStream>,
-    /// Come from a proxy, and their header has not come.
+    /// Connections from a proxy whose headers have not come yet.
     arrivals: Option<Box<Arrivals>>,
-    /// When to look for whoever has connected, if the loop does not watch the listener.
+    /// When to look for connections, if the loop does not watch the listener.
     look_at: Instant,
-    /// The system gave no descriptor for who has connected.
+    /// A connection could not be accepted for want of descriptors.
     exhausted: bool,
-    /// How many were turned away.
+    /// How many connections were turned away.
     rejected: u8,
     permit: Permit,
 }
 
 impl PassivePort {
-    /// A port whose data connection is counted by `permit`.
+    /// Creates a port whose data connection is counted by `permit`.
     pub(crate) fn new(listener: Socket<TcpListener>, permit: Permit, now: Instant) -> Self {
         Self {
             listener,
@@ -48,14 +49,14 @@ impl PassivePort {
         }
     }
 
-    /// Takes the next one who has connected as a candidate; `None` if there is none. Where a proxy
-    /// connects, it is the client that the header names. A connection from `client` itself has no
-    /// header, though `client` may be a proxy that only checks whether the server is up. The log of
-    /// others has `prefix`.
+    /// Accepts the next connection as the candidate, and returns its client's address; `None` if
+    /// there is none. For a connection from a proxy, this is the client that the header names. A
+    /// connection from `client` itself has no header, although `client` may be a proxy that makes a
+    /// health check. Log lines about other connections begin with `prefix`.
     ///
     /// # Errors
     ///
-    /// None can be taken, or waited for: there is no descriptor left, for instance.
+    /// No connection can be accepted or waited for, for example for want of descriptors.
     pub(crate) fn next_candidate(
         &mut self,
         client: &Client,
@@ -100,36 +101,35 @@ impl PassivePort {
         }
     }
 
-    /// Takes the candidate, who is to be the client.
+    /// Takes the candidate as the client's connection.
     pub(crate) fn take_candidate(&mut self) -> Option<TcpStream> {
         self.candidate.take()
     }
 
-    /// Drops the candidate.
+    /// Closes the candidate.
     pub(crate) fn reject_candidate(&mut self) {
         self.candidate = None;
         self.rejected = self.rejected.saturating_add(1);
     }
 
-    /// Leaves the listener alone for a while, after an error of
-    /// [`next_candidate`](Self::next_candidate); whether it is the first since one was taken, or
-    /// there was none.
+    /// Leaves the listener alone for a while after an error of
+    /// [`next_candidate`](Self::next_candidate). Returns whether it is the first error in a row.
     pub(crate) fn pause(&mut self, cx: &mut Context<'_>) -> bool {
         cx.set_interest(self.listener.id(), Interest::NONE);
         self.look_at = cx.now() + AcceptState::RETRY_DELAY;
         !std::mem::replace(&mut self.exhausted, true)
     }
 
-    /// Has the loop tell of who else waits for the listener.
+    /// Has the loop watch the listener.
     ///
     /// # Errors
     ///
-    /// The system refuses that.
+    /// The system cannot watch it.
     pub(crate) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         cx.finish_registration(&mut self.listener)
     }
 
-    /// Closes the port, and gives what counts its data connection.
+    /// Closes the port, and returns the permit for its data connection.
     pub(crate) fn into_permit(self, cx: &mut Context<'_>) -> Permit {
         cx.close(self.listener);
         if let Some(arrivals) = self.arrivals {
@@ -138,8 +138,8 @@ impl PassivePort {
         self.permit
     }
 
-    /// When to look for whoever has connected, if the client sends no line before, or at proxies
-    /// that have sent no header.
+    /// When to look at the port if no line comes before: for connections, or for proxies that have
+    /// sent no header.
     pub(crate) fn look_at(&self) -> Option<Instant> {
         if self.exhausted || !self.listener.is_registered() {
             return Some(self.look_at);
@@ -147,12 +147,12 @@ impl PassivePort {
         self.arrivals.as_ref()?.until()
     }
 
-    /// Whether nobody has connected who may be the client.
+    /// Whether no connection may be the client's yet.
     pub(crate) fn awaits_client(&self) -> bool {
         self.candidate.is_none()
     }
 
-    /// Whether more than one was turned away.
+    /// Whether more than one connection was turned away.
     pub(crate) fn has_rejected_several(&self) -> bool {
         self.rejected > 1
     }

@@ -18,12 +18,12 @@ use crate::client::Client;
 
 /// The login, its filesystem, and where its jobs run.
 ///
-/// Each session that idles keeps one: what is the same for all of a server is in the service.
+/// Every idle session keeps one, so what a whole server shares is in the service instead.
 pub(crate) struct Account {
     client: Arc<Client>,
     pub(super) login: Login,
     pub(super) filesystem: Arc<dyn Filesystem>,
-    /// For jobs that may block; `None` where none does, so that they run in place, on the loop.
+    /// For jobs that may block. `None` if no job does; jobs then run in place, on the loop.
     lanes: Option<Arc<HomeLanes>>,
 }
 
@@ -50,8 +50,7 @@ impl Account {
         })
     }
 
-    /// The same user on the same files, but by canonical paths only; `None` where there are no
-    /// links.
+    /// The same account, limited to canonical paths; `None` if the filesystem has no links.
     pub(super) fn without_links(&self) -> Result<Option<Arc<Self>>, Refusal> {
         let filesystem = self.filesystem.without_links().map_err(reply_of)?;
         Ok(filesystem.map(|filesystem| {
@@ -61,7 +60,7 @@ impl Account {
     }
 
     /// Whether permissions depend on the path, so that links must be resolved to look them up.
-    /// Asked anew each time: an override may come during a session.
+    /// Asked each time, since an override may be added during a session.
     pub(super) fn has_overrides(&self) -> bool {
         self.authorizer().has_overrides(&self.login)
     }
@@ -84,28 +83,28 @@ impl Account {
         self.client.service.hash_limit
     }
 
-    /// Where this user's jobs run; `None` for in place, on the loop.
+    /// The lane of this user's jobs; `None` for in place, on the loop.
     pub(crate) fn lane(&self) -> Option<&Lane> {
         self.lanes.as_ref().map(|lanes| &lanes.jobs)
     }
 
-    /// Where those run that are too large for the loop.
+    /// The lane of jobs that are too large for the loop.
     pub(crate) fn large_lane(&self) -> &Lane {
         self.lane().unwrap_or(&self.client.service.large_lane)
     }
 
-    /// Where this user's digests and copies run.
+    /// The lane of this user's digests and copies.
     pub(crate) fn work_lane(&self) -> &WorkLane {
         let lanes = self.lanes.as_ref();
         lanes.map_or(&self.client.service.work_lane, |lanes| &lanes.work)
     }
 
-    /// Who may help with long jobs on the loop; `None` where none runs there.
+    /// The helpers for long jobs on the loop; `None` if no job runs there.
     pub(super) fn helpers(&self) -> Option<&Helpers> {
         self.lanes.is_none().then_some(&self.client.service.helpers)
     }
 
-    /// What clients from there have in common, who take turns.
+    /// The network of the client's address: clients of one network share their turns.
     pub(crate) fn network(&self) -> IpAddr {
         client_network(self.client.peer)
     }

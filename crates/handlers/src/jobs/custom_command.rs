@@ -1,4 +1,4 @@
-//! Running the commands of the server's owner.
+//! Running custom commands.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) struct CommandCall {
 }
 
 impl CommandCall {
-    /// Does what `job` of `client` asks for. May block.
+    /// Runs the command that `job` asks for. May block.
     pub(crate) fn run(self, client: &Client, job: Job) -> JobOutcome<Payload> {
         let Job { perm, mut action } = job;
         let impersonate =
@@ -60,7 +60,7 @@ impl CommandCall {
     }
 }
 
-/// Checks that the user may use the command, and pins it to what was checked.
+/// Checks that the user may use the command, and pins its path to what was checked.
 fn pinned(
     account: &Arc<Account>,
     perm: Perm,
@@ -71,7 +71,7 @@ fn pinned(
         working_directory, ..
     } = action
         && !Arc::ptr_eq(account, &pinned)
-        // Where it is not there any more, nothing is in it.
+        // A path that is gone holds nothing.
         && let Ok(canonical) = account.filesystem.canonical(working_directory)
     {
         *working_directory = canonical;
@@ -80,7 +80,7 @@ fn pinned(
 }
 
 impl Account {
-    /// Whether the user may do `perm` at what `path` leads to.
+    /// Whether the user has `perm` for what `path` leads to.
     pub(crate) fn is_allowed(&self, perm: Perm, path: &VirtualPath) -> bool {
         permission::target(self, perm, path).is_ok()
     }

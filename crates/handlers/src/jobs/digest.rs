@@ -13,11 +13,11 @@ use super::file_io::read_some;
 use super::ranged::open_read_at;
 use super::{TimeSlice, reply_of};
 
-/// Bytes read at a time, between two looks at whether to go on.
+/// Bytes read at a time. Between two reads, the time slice is checked.
 const PIECE: usize = 64 << 10;
 
-/// The digest of `range` of a file, and what that range was. At most `limit` bytes are read, if it
-/// is not 0.
+/// Computes the digest of `range` of a file, and returns it with the range that was read. Reads at
+/// most `limit` bytes, unless that is 0.
 pub(super) fn digest(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -38,7 +38,7 @@ pub(super) fn digest(
     Ok((hasher.finish(), range.start()..range.start() + read))
 }
 
-/// Reads up to `length` bytes, which must not be more than `most`; answers how many there were.
+/// Reads up to `length` bytes and returns how many there were; more than `most` are refused.
 fn feed(
     file: &mut dyn ReadFile,
     hasher: &mut Hasher,

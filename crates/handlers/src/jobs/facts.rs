@@ -1,4 +1,4 @@
-//! Facts of files and directories, and what their user may do with them.
+//! Facts of files and directories, and what the user may do with them.
 
 use ftpdlib_filesystems::Listing;
 use ftpdlib_proto::{EntryPerms, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts};
@@ -21,8 +21,8 @@ pub(super) fn fact_line(
     Ok(line)
 }
 
-/// Facts of what the entry `name` leads to, of which its `own` are known; those of the link itself
-/// where it leads nowhere, or links are shown.
+/// Facts of what the entry `name` leads to, given its `own` ones. If it is a link that leads
+/// nowhere, or if links are shown, they are the link's own.
 pub(super) fn followed(
     account: &Account,
     listing: &dyn Listing,
@@ -35,9 +35,8 @@ pub(super) fn followed(
     }
 }
 
-/// The same of the entry `name` of the directory `place` for a user with overrides, and what that
-/// user may do with it: of a link itself, too, where it leads to where the user may not look, or
-/// links are shown.
+/// Facts of the entry `name` of the directory `place` for a user with overrides, and what that user
+/// may do with it. They are a link's own also if it leads to where the user may not look.
 pub(super) fn judged(
     account: &Account,
     place: &VirtualPath,

@@ -34,10 +34,10 @@ pub(crate) fn write_all(
     })
 }
 
-/// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor;
-/// `false` if they had to be copied, as they would have to be next time. May block.
+/// Writes the `count` bytes in `pipe`, all that it holds, to an upload with a descriptor. Returns
+/// `false` if they had to be copied, as the next ones would. May block.
 ///
-/// After an error some are still in the pipe.
+/// After an error, some may be left in the pipe.
 pub(crate) fn write_piped(
     account: &Account,
     file: &mut dyn WriteFile,
@@ -89,7 +89,7 @@ fn copy_piped(file: &mut dyn WriteFile, pipe: &Pipe, count: usize) -> Result<(),
     write_everything(file, &buffer)
 }
 
-/// Reads on, for somebody who acts as the user already; 0 at the end.
+/// Reads the next bytes, on a thread that acts as the user already; 0 at the end.
 pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<usize, Refusal> {
     loop {
         match file.read(buffer) {
@@ -102,12 +102,12 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
     }
 }
 
-/// Whether `file`, of which all was read, ended before the size that it had when it was opened.
+/// Whether `file`, which was read to its end, has become shorter than it was when it was opened.
 pub(crate) fn ended_early(file: &dyn ReadFile) -> bool {
     file.size().is_some_and(|size| file.offset() < size)
 }
 
-/// Writes all of `bytes`, for somebody who acts as the user already.
+/// Writes all of `bytes`, on a thread that acts as the user already.
 pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Result<(), Refusal> {
     while !bytes.is_empty() {
         match file
@@ -123,11 +123,11 @@ pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Re
     Ok(())
 }
 
-/// How many bytes a file says it has read or written, which are no more than there was `room` for.
+/// Checks how many bytes a file claims to have read or written: no more than it had `room` for.
 ///
 /// # Errors
 ///
-/// They are more: nobody knows what was read or written.
+/// It claims more, so it is unknown what was read or written.
 pub(super) fn within(bytes: usize, room: usize) -> io::Result<usize> {
     if bytes > room {
         log::error!("a file of the filesystem claims {bytes} bytes of at most {room}");
@@ -136,7 +136,7 @@ pub(super) fn within(bytes: usize, room: usize) -> io::Result<usize> {
     Ok(bytes)
 }
 
-/// Ends an upload: closes its file, told how the transfer ended. May block.
+/// Ends an upload: closes its file, and tells it how the transfer has ended. May block.
 pub(crate) fn finish(
     account: &Account,
     file: Box<dyn WriteFile>,
@@ -145,16 +145,16 @@ pub(crate) fn finish(
     owners_code::call_files(account, || {
         let _guard = account.impersonate()?;
         file.finish(end).map_err(|error| match error.kind() {
-            // What a disk says on closing is about the transfer; what a filesystem says about what
-            // it was given is its own verdict.
+            // An error of a disk on closing concerns the transfer. A filesystem's own verdict on a
+            // complete upload is told as it is.
             ErrorKind::Other => broken_off(error),
             _ => cut_off(reply_of(error)),
         })
     })
 }
 
-/// What a client is told of an upload that has begun, and ends with `refusal`: for a full disk 552,
-/// since by 452 nothing was done, and clients begin again (RFC 959 §4.2, §5.4).
+/// The refusal to send for an upload that has begun and fails with `refusal`. For a full disk it is
+/// 552: 452 would say that nothing was done, and clients would begin again (RFC 959 §4.2, §5.4).
 fn cut_off(refusal: Refusal) -> Refusal {
     match refusal.code.value() {
         452 => refusal.with_code(552),

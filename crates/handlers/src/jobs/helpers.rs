@@ -1,4 +1,4 @@
-//! Threads that help where processors have nothing else to do.
+//! Threads that use idle processors.
 
 use std::any::Any;
 use std::mem;
@@ -8,11 +8,11 @@ use std::thread::{self, Builder, Thread};
 
 use ftpdlib_ioloop::contain;
 
-/// Threads that are started when they are first wanted, and stay. Copies are the same ones.
+/// Helper threads, which are started when they are first wanted, and then stay. Clones share them.
 ///
-/// A helper may not run for as long as all processors are busy, so nobody may wait for it: not for
-/// its end, and not for a lock that it holds. The allocator has such locks, too: a helper leaves
-/// what is large for others to free.
+/// A helper may not run at all while all processors are busy, so nothing may wait for it: neither
+/// for its end nor for a lock that it holds. The allocator has such locks too, so a helper leaves
+/// large memory for other threads to free.
 #[derive(Clone)]
 pub(crate) struct Helpers {
     threads: Arc<Threads>,
@@ -20,24 +20,24 @@ pub(crate) struct Helpers {
 
 struct Threads {
     most: usize,
-    /// No helper may lock it.
+    /// Helpers must not lock this.
     helpers: Mutex<Vec<Helper>>,
 }
 
 struct Helper {
     thread: Thread,
     slot: Arc<HelperSlot>,
-    /// What must not be freed while work is done with it.
+    /// What the current work uses, and must not be freed before it ends.
     kept: Option<Kept>,
 }
 
-/// Where a helper finds its work.
+/// Through this a helper receives its work.
 #[derive(Default)]
 struct HelperSlot {
     work: Mutex<Option<Work>>,
-    /// There is work that is not done yet.
+    /// Whether there is work that is not done yet.
     is_taken: AtomicBool,
-    /// The system refused to run it at the lowest priority, as it would any other thread.
+    /// Whether the system has refused the lowest priority, as it would for any other helper.
     is_refused: AtomicBool,
     is_over: AtomicBool,
 }
@@ -47,7 +47,7 @@ type Work = Box<dyn FnOnce() + Send>;
 type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Helpers {
-    /// At most as many as there are other processors than the one of whoever is helped.
+    /// Creates helpers, at most one for each processor but the caller's.
     pub(crate) fn beside_one_of(cpus: usize) -> Self {
         Self {
             threads: Arc::new(Threads {
@@ -57,7 +57,7 @@ impl Helpers {
         }
     }
 
-    /// Whether one has time.
+    /// Whether a helper is free.
     pub(super) fn have_time(&self) -> bool {
         let mut helpers = self.threads.helpers();
         if helpers.iter().any(Helper::is_refused) {
@@ -66,7 +66,7 @@ impl Helpers {
         helpers.len() < self.threads.most || helpers.iter_mut().any(Helper::is_free)
     }
 
-    /// Has one do `work`, if one has time, and keeps `kept` at least until that is done.
+    /// Gives `work` to a free helper, if there is one, and keeps `kept` at least until it is done.
     pub(super) fn start(&self, kept: Kept, work: impl FnOnce() + Send + 'static) -> Option<Thread> {
         let mut helpers = self.threads.helpers();
         let index = match helpers.iter_mut().position(Helper::is_free) {
@@ -135,7 +135,7 @@ impl Helper {
         is_free
     }
 
-    /// Gives work to a helper that is free, unless it is looking for some just now.
+    /// Gives work to this helper if it is free, unless it is looking for some just now.
     fn give(&mut self, kept: Kept, work: Work) -> Option<Thread> {
         let mut work_slot = self.slot.work.try_lock().ok()?;
         self.slot.is_taken.store(true, Ordering::Relaxed);
@@ -148,7 +148,7 @@ impl Helper {
 }
 
 impl HelperSlot {
-    /// Does what is put here, until that is over.
+    /// Does the work that it receives, until the sender is gone.
     fn serve(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             let work = self
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Has a helper wait for the sender to go.
+    /// Makes a helper wait until the sender is gone.
     fn occupy(helpers: &Helpers, kept: Kept) -> Option<Sender<()>> {
         let (sender, receiver) = mpsc::channel();
         let wait = move || while receiver.recv().is_ok() {};
@@ -185,7 +185,7 @@ mod tests {
 
     fn until(condition: impl Fn() -> bool) {
         while !condition() {
-            // A helper gets no processor from those who only yield theirs.
+            // Yielding does not give a processor to a helper.
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -1,4 +1,4 @@
-//! Where jobs run that may block, or take long.
+//! Lanes for jobs that may block or take long.
 
 use std::io;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use ftpdlib_ioloop::{Lane, Notifier, Pool, Task};
 
 use super::time_slice::{Cancel, Scheduler, TimeSlice};
 
-/// Most jobs that run at once on one home directory that may block.
+/// Most jobs that run at once on a home directory that may block.
 const JOBS_PER_HOME: usize = 32;
 
-/// Most digests and copies that go on at once on one of these: most of their time they wait.
+/// Most digests and copies that run at once on a home directory that may block. Mostly they wait
+/// for its disk.
 const WORK_PER_HOME: usize = 16;
 
-/// Most pieces of long work of one lane that have a thread, most of which wait for a time slice:
-/// more than there may be sessions by default. What has none gets no time slice before another's
-/// end.
+/// Most pieces of work of a lane that have a thread, of which most wait for a time slice: more than
+/// the default limit of sessions. Work without a thread waits until other work has ended.
 const WORK: usize = 1024;
 
 /// The lanes of a home directory that may block.
@@ -38,8 +38,8 @@ impl HomeLanes {
     }
 }
 
-/// Where digests and copies run: some of them at a time, in time slices, so that one of two bytes
-/// does not wait for the end of those of gigabytes.
+/// A lane for digests and copies. A few of them run at a time, in time slices, so that a digest of
+/// two bytes does not wait for those of gigabytes.
 #[derive(Clone)]
 pub(crate) struct WorkLane {
     lane: Lane,
@@ -54,12 +54,12 @@ impl WorkLane {
         }
     }
 
-    /// One for local disks, whose work takes all of a processor, where so many may be used.
+    /// Creates a lane for local disks, whose work keeps a processor busy, on this many processors.
     pub(crate) fn local(pool: &Pool, cpus: usize) -> Self {
         Self::new(pool, cpus)
     }
 
-    /// Starts `work`, which is to ask its [`TimeSlice`] before each of its pieces whether to go on.
+    /// Starts `work`, which must ask its [`TimeSlice`] before each piece whether to continue.
     ///
     /// # Errors
     ///

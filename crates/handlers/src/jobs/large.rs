@@ -1,9 +1,9 @@
-//! What a local disk takes long over, too, since it is large or on its way to the disk.
+//! Jobs that take long even on a local disk: on large files, or on files being written to the disk.
 //!
-//! Freeing a file takes ext4 a quarter of a second for each gibibyte. However small it is, it waits
-//! for the disk while content of the file is on its way there: ext4 begins to write a file that
-//! took another's place as soon as it is closed or renamed. Such jobs of users whose others run on
-//! the loop go to a thread; most are of small files at rest, and must not pay for that.
+//! Freeing a file takes ext4 a quarter of a second per gibibyte. Even for a small file it waits
+//! while content of the file is on its way to the disk: ext4 starts to write a file that has
+//! replaced another one as soon as it is closed or renamed. If a user's jobs run on the loop, these
+//! go to a thread. Most files are small and at rest, and must not pay for that.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,22 +18,22 @@ use ftpdlib_sys::{stat_descriptor, storage};
 use super::Account;
 use crate::owners_code;
 
-/// A file of so many bytes takes a few milliseconds to free or to be given its place on the disk.
+/// A file of this size takes a few milliseconds to be freed, or to be allocated on the disk.
 const LARGE_FILE: u64 = 16 << 20;
 
-/// A directory of so many bytes takes that to be found empty: all of it is read.
+/// A directory of this size takes as long to be found empty, since all of it is read.
 const LARGE_DIRECTORY: u64 = 1 << 20;
 
-/// Of a directory of so many bytes, which on ext4 has or had some hundred thousand entries, most of
-/// which may be gone, reading on may take longer than a listing's turn.
+/// In a directory of this size, which on ext4 has or had some hundred thousand entries, the next
+/// read may take longer than a listing's turn: most of the entries may be gone.
 const LARGE_LISTING: u64 = 32 << 20;
 
-/// A file that has been open for longer may have become large by the doing of others, so the system
-/// is asked then. In less, nobody writes more than a loop can free in about that time.
+/// A file that has been open for longer may have grown, so the system is asked for its size. In
+/// less time, it grows by no more than a loop can free in about that time.
 const MAY_HAVE_GROWN: Duration = Duration::from_millis(50);
 
-/// Whether `action` removes or replaces something that takes long to free, or puts something large
-/// or new in the place of another, for which ext4 gives it its place on the disk at once.
+/// Whether `action` removes or replaces something that takes long to free, or replaces something by
+/// a large or new file, which ext4 then allocates on the disk at once.
 pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
     let Action::Change(change) = action else {
         return false;
@@ -47,7 +47,7 @@ pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
         | Change::Symlink { .. } => return false,
     };
     owners_code::ask(account, || {
-        // What goes wrong here goes wrong in the job as well, which tells it.
+        // An error here also occurs in the job, which reports it.
         let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
             return false;
         };
@@ -61,10 +61,9 @@ pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
     })
 }
 
-/// Where something is done with the file of an upload, which has at `least` so many bytes, that may
-/// take long; `None` for here, on the loop. What was there before may go with the first bytes or at
-/// the end; then the rest, if it replaced something, is given its place on the disk, or is freed,
-/// if the file was removed meanwhile.
+/// The lane for the next step of an upload if that may take long; `None` for the loop. `least` is a
+/// lower bound of the file's size. The first bytes, or the end, may free what the file held; at the
+/// end, the disk may also allocate a file that replaces another, or free one that was removed.
 pub(crate) fn upload_lane<'a>(
     account: &'a Account,
     file: &dyn WriteFile,
@@ -77,12 +76,12 @@ pub(crate) fn upload_lane<'a>(
         .or_else(|| (is_large() || may_wait()).then(|| account.large_lane()))
 }
 
-/// How large the file of an upload is, as far as that matters.
+/// The size of an upload's file, as far as it matters here.
 pub(crate) fn upload_size(account: &Account, file: &dyn WriteFile) -> u64 {
     owners_code::ask(account, || file.size().unwrap_or(0))
 }
 
-/// Whether the directory of which these are the facts is too large to be listed on the loop.
+/// Whether a directory with this metadata is too large to be listed on the loop.
 pub(super) fn is_large_listing(facts: &Metadata) -> bool {
     facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
 }
@@ -90,9 +89,9 @@ pub(super) fn is_large_listing(facts: &Metadata) -> bool {
 /// The file of a download, which may be dropped on the loop: one that may block is closed on a
 /// thread, and one that is large by then, and was removed meanwhile, is freed there.
 pub(crate) struct OpenedRead {
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     file: Option<Box<dyn ReadFile>>,
-    /// Whether it was large when it was opened, which was then.
+    /// Whether the file was large when it was opened, and when that was.
     was_large: bool,
     opened: Instant,
     /// Whether to close it may block, whatever became of it.

@@ -14,31 +14,32 @@ use super::{Account, reply_of};
 use crate::client::Client;
 use crate::owners_code;
 
-/// What a client gave to log in.
+/// What a client has given to log in.
 pub(crate) struct Credentials {
     pub(crate) username: String,
-    /// `None` where the certificate has to do.
+    /// `None` if the client's certificate has to suffice.
     pub(crate) password: Option<Arc<str>>,
     pub(crate) certificate: Option<Arc<VerifiedCertificate>>,
-    /// Whether they came under TLS.
+    /// Whether the credentials came under TLS.
     pub(crate) secure: bool,
 }
 
-/// Who has the credentials; `None` where a certificate without a password does not do.
+/// The login that the credentials are for; `None` if a certificate does not suffice without a
+/// password.
 pub(crate) type Checked = Result<Option<Login>, Refusal>;
 
-/// What a login came to.
+/// The outcome of a login.
 pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
 
 impl Credentials {
-    /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
+    /// Whether [`check`](Self::check) does not wait: it only compares passwords.
     pub(super) fn are_checked_at_once(&self, client: &Client) -> bool {
         let prefix = client.prefix(None);
         let authorizer = &client.service.authorizer;
         owners_code::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
-    /// Finds out who this `client` is. May block.
+    /// Authenticates this `client`. May block.
     pub(crate) fn check(&self, client: &Client) -> Checked {
         let request = self.request(client);
         let prefix = client.prefix(None);
@@ -63,8 +64,8 @@ impl Credentials {
         request
     }
 
-    /// What pyftpdlib says of a failure, for programs that know it by that. That nobody may be
-    /// anonymous is no secret: who may is let in.
+    /// The text of a failure: pyftpdlib's, since programs look for it. That anonymous users are not
+    /// allowed is no secret.
     fn failure(&self) -> &'static str {
         if self.username == "anonymous" {
             "Anonymous access not allowed."
@@ -74,9 +75,8 @@ impl Credentials {
     }
 }
 
-/// Whether [`enter`] lets this user in without waiting: the home directory was on a local disk last
-/// time, no network disk has been mounted there since, and no code of others is asked that may
-/// block.
+/// Whether [`enter`] does not wait for this user: the home directory was on a local disk last time,
+/// no network disk was mounted there since, and no custom code is asked that may block.
 pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
@@ -85,8 +85,8 @@ pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
         && !has_remote_mount_near(&login.home).unwrap_or(true)
 }
 
-/// Makes the filesystem of a user who is let in. May block, unless [`enters_at_once`] says
-/// otherwise, which `at_once` tells.
+/// Creates the filesystem of a user who has logged in. May block, unless `at_once`, the answer of
+/// [`enters_at_once`].
 pub(crate) fn enter(client: &Arc<Client>, login: Login, at_once: bool) -> LoginEnd {
     let username = login.username.clone();
     let prefix = client.prefix(Some(&username));
@@ -94,7 +94,7 @@ pub(crate) fn enter(client: &Arc<Client>, login: Login, at_once: bool) -> LoginE
 }
 
 fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginEnd {
-    // By this name it was, and will be, asked for before anything is known of it.
+    // The name under which it is looked up before anything else is known of it.
     let named = login.home.clone();
     let service = &client.service;
     let _guard = service.authorizer.impersonate(&login).map_err(|error| {
@@ -107,7 +107,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
         service.homes.note(&named, false);
     })?;
     login.home_path = home_path(&*filesystem, &login.home);
-    // Behind a link the home may be somewhere else each time.
+    // A link may lead to another home each time.
     let is_linkless = login.home == named;
     // The mounts need no second look.
     let is_local = (at_once && is_linkless) || filesystem.is_local();
@@ -128,7 +128,8 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     Ok((Arc::new(account), facts))
 }
 
-/// Where a home directory is in a filesystem: at its root, unless that is known to lie above.
+/// The virtual path of a home directory in a filesystem: its root, unless the root is known to lie
+/// above.
 fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
     let below = || {
         let root = filesystem.real_path(&VirtualPath::root())?;
@@ -142,7 +143,8 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let made = match &client.service.filesystem {
         Some(factory) => {
-            // It stays as it is where there is none: a filesystem that wants one says so.
+            // If there is none, the path stays as it is: a filesystem that needs a home reports
+            // that.
             if let Ok(home) = login.home.canonicalize() {
                 resolve_home(client, login, home)?;
             }
@@ -151,7 +153,7 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
                 && files.real_path(&VirtualPath::root()).is_some()
                 && let Ok(home) = login.home.canonicalize()
             {
-                // It may have followed a link that was put there meanwhile.
+                // It may have followed a link that was created meanwhile.
                 resolve_home(client, login, home)?;
             }
             made
@@ -170,11 +172,10 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
         let prefix = client.prefix(Some(&login.username));
         let home = shown(&login.home);
         log::error!("{prefix} no filesystem at the home {home}: {error}");
-        // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for
-        // wrong.
+        // PASS has both codes (RFC 959 §5.4). After 530, clients take the password for wrong.
         let code = match error.kind() {
             ErrorKind::TooManyOpenFiles => 421,
-            // Words of its own are meant for the client.
+            // A filesystem's own words are meant for the client.
             _ if error.has_own_words() => 530,
             _ => return unusable(),
         };
@@ -182,8 +183,8 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
     })
 }
 
-/// Gives the login the `real` path of its home. The permissions may be those of another directory:
-/// whoever may rename what the home lies in can put a link in its place.
+/// Gives the login the `real` path of its home, unless its permissions may be meant for another
+/// directory: a user who may rename what contains the home can put a link in its place.
 fn resolve_home(client: &Client, login: &mut Login, real: PathBuf) -> Result<(), Refusal> {
     if login.has_checked_home() && login.home != real {
         let prefix = client.prefix(Some(&login.username));
@@ -202,7 +203,7 @@ fn unusable() -> Refusal {
     Refusal::new(530, "Home directory cannot be used.")
 }
 
-/// For the log.
+/// The home as the log shows it.
 fn shown(path: &Path) -> Escaped<'_> {
     Escaped(path.as_os_str().as_encoded_bytes())
 }

@@ -3,8 +3,8 @@
 //! Nothing else in this crate calls them, so there is one permission check, and one place where
 //! impersonation is held. [`RunsOn`] says which jobs may run on the loop.
 //!
-//! What others call here contains a panic of theirs: it is logged, with whose session it was, and
-//! refused.
+//! Panics of authorizers and filesystems are contained here: they are logged with the session, and
+//! become refusals.
 
 mod account;
 mod copy;
@@ -47,14 +47,14 @@ use slow_write::SlowWrite;
 pub(crate) use time_slice::{Cancel, TimeSlice};
 pub(crate) use untaken::{Untaken, discard};
 
-/// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
-/// the user has logged out meanwhile.
+/// What a transfer carries: something that a job has opened, and the account that it was opened
+/// for. It stays usable after the user has logged out.
 pub(crate) struct Payload {
     pub(crate) account: Arc<Account>,
     pub(crate) opened: Opened,
 }
 
-/// Something opened by a job.
+/// What a job has opened.
 pub(crate) enum Opened {
     /// A download.
     Read(OpenedRead),
@@ -83,14 +83,14 @@ fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     };
     let account = &permitted(account, perm, &mut action, || Ok(()))?;
     let mut outcome = perform(account, action);
-    // Logs and observers are told the client's name for it.
+    // Logs and observers are told the name that the client gave.
     if let (Ok(Answer::Opened { path, .. }), Some(shown)) = (&mut outcome, shown) {
         *path = shown;
     }
     outcome
 }
 
-/// Runs work: a job that takes as long as its files are large. Blocks; `time` may end it early.
+/// Runs work: a job that takes time in proportion to its files. Blocks; `time` may end it early.
 pub(crate) fn run_work(
     account: &Arc<Account>,
     job: Job,
@@ -104,7 +104,7 @@ pub(crate) fn run_work(
     outcome.map_err(told)
 }
 
-/// How a client is told that `action` is refused.
+/// How a refusal of `action` is told to the client.
 fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
     match action {
         Action::OpenWrite { .. } | Action::Change(Change::Copy { .. }) | Action::Combine { .. } => {
@@ -117,8 +117,8 @@ fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
     }
 }
 
-/// That a name is not allowed is 553 where something is to be stored or to get that name; other
-/// commands do not have the code (RFC 959 §5.4).
+/// Replaces 553, "name not allowed", by 550: only commands that store something or give it a name
+/// have 553 (RFC 959 §5.4).
 fn without_553(refusal: Refusal) -> Refusal {
     match refusal.code.value() {
         553 => refusal.with_code(550),
@@ -126,8 +126,8 @@ fn without_553(refusal: Refusal) -> Refusal {
     }
 }
 
-/// What is busy when it is to be renamed, or a directory to be removed, is somebody's mount point
-/// or the like and stays so; nor do these commands have 450 (RFC 959 §5.4).
+/// Replaces 450 by 550 where something is busy: a directory that cannot be renamed or removed
+/// because of that is a mount point, which lasts. Nor do RNTO and RMD have 450 (RFC 959 §5.4).
 fn lasting(refusal: Refusal) -> Refusal {
     match refusal == reply_of(ErrorKind::Busy.into()) {
         true => refusal.with_code(550),
@@ -135,8 +135,8 @@ fn lasting(refusal: Refusal) -> Refusal {
     }
 }
 
-/// Some clients look for pyftpdlib's words about a missing file, others for the reason: of SIZE and
-/// MDTM, and so of CPFR.
+/// The refusal of SIZE, MDTM and CPFR: some clients look for pyftpdlib's words about a missing
+/// file, others for the reason.
 fn not_retrievable(refusal: Refusal) -> Refusal {
     if refusal == reply_of(ErrorKind::NotFound.into()) {
         let text = format!("File is not retrievable: {}", refusal.text);
@@ -152,8 +152,8 @@ fn run_work_as_user(account: &Arc<Account>, job: Job, time: &mut TimeSlice) -> J
     let account = match job.perm {
         Some(perm) => {
             if let Action::Combine { .. } = action {
-                // A part that is a link is an error once it is pinned; who may not read what it
-                // leads to is told that.
+                // After pinning, a part that is a link is an error. A user who may not read what it
+                // leads to is told that first.
                 permission::check(account, perm, &mut action, || time.go_on())?;
             }
             pinned = permitted(account, perm, &mut action, || time.go_on())?;
@@ -182,8 +182,8 @@ fn run_work_as_user(account: &Arc<Account>, job: Job, time: &mut TimeSlice) -> J
     }
 }
 
-/// Checks that the user may do `action`, and pins it to what was checked. `go_on` is asked before
-/// each path of it.
+/// Checks that the user may do `action`, and pins its paths to what was checked. `go_on` is asked
+/// before each path.
 fn permitted(
     account: &Arc<Account>,
     perm: Perm,
@@ -192,7 +192,7 @@ fn permitted(
 ) -> Result<Arc<Account>, Refusal> {
     match permission::pin(account, perm, action, &mut go_on) {
         Ok(pinned) => permission::check(&pinned, perm, action, go_on).map(|()| pinned),
-        // Who may not do it is not told what else is wrong.
+        // A user without the permission is not told what else is wrong.
         Err(refusal) => {
             permission::check(account, perm, action, go_on)?;
             Err(refusal)
@@ -208,7 +208,7 @@ pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // `CommandCall` has what a registered command does, and `run_work` what is work.
+        // Custom commands run through `CommandCall`, work through `run_work`.
         Action::Registered { .. }
         | Action::Digest { .. }
         | Action::Combine { .. }
@@ -278,7 +278,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     done.map(|()| Answer::Done).map_err(reply_of)
 }
 
-/// What a transfer is to carry.
+/// The answer with what a transfer will carry.
 fn opened(
     account: &Arc<Account>,
     opened: Opened,
@@ -293,16 +293,16 @@ fn opened(
     }
 }
 
-/// Chooses between the two readings of an argument, where it has two. Permissions are checked after
-/// that, for the path that is used; what is there where the user may not look decides nothing.
+/// Chooses between the two readings of an argument, if it has two. Permissions are checked
+/// afterwards, for the path that is used. Files that the user may not see decide nothing.
 fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Action {
     let is_there = |path: &VirtualPath| account.filesystem.lstat(path).is_ok();
     let is_denied =
         |path: &VirtualPath| perm.is_some_and(|perm| permission::is_denied(account, perm, path));
     let may_be_meant = |path: &VirtualPath| is_there(path) && !is_denied(path);
     match action {
-        // A file may be named like a switch. A client that is to delete what NLST answers must get
-        // that one; elsewhere, whoever may upload it must not hide the directory.
+        // A file may be named like a switch. NLST lists it, since clients delete what NLST answers.
+        // Otherwise a user who may upload it could hide the directory.
         Action::OpenList {
             path,
             whole: Some(whole),
@@ -322,7 +322,7 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
                 encoding,
             }
         }
-        // Or like another and a range.
+        // A file may be named like another one with a range.
         Action::Digest {
             whole: Some(whole),
             algorithm,
@@ -363,10 +363,10 @@ fn open_write(
     fs.open_write(path, mode)
 }
 
-/// What a client is told of a filesystem's refusal.
+/// The refusal that tells a client of a filesystem's error.
 pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     if let (ErrorKind::NotSupported, Some(source)) = (error.kind(), error.source()) {
-        // It may be something to be mounted, which is not said to the client.
+        // Something may have to be mounted, which the client is not told.
         log::debug!("{source}");
     }
     Refusal {
@@ -375,7 +375,7 @@ pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     }
 }
 
-/// What a client is told of a file that cannot be opened for a transfer from the offset `start` on.
+/// The refusal of a file that cannot be opened for a transfer from the offset `start` on.
 fn cannot_begin(error: FilesystemError, start: u64) -> Refusal {
     let is_past_end = error.kind() == ErrorKind::OffsetPastEnd && !error.has_own_words();
     let mut refusal = reply_of(error);
@@ -385,8 +385,8 @@ fn cannot_begin(error: FilesystemError, start: u64) -> Refusal {
     refusal
 }
 
-/// The same of a file that cannot be sent. What lies past its end is not there, which clients
-/// understand by 550; 554 is for an upload, which they may begin anew.
+/// The refusal of a file that cannot be opened for a download. An offset past its end is 550, which
+/// clients understand; 554 is for uploads, which they may begin anew.
 fn cannot_be_sent(error: FilesystemError, start: u64) -> Refusal {
     let kind = error.kind();
     let refusal = cannot_begin(error, start);
@@ -396,8 +396,8 @@ fn cannot_be_sent(error: FilesystemError, start: u64) -> Refusal {
     }
 }
 
-/// What a client is told of an error in the middle of a transfer or of work: that it is broken off,
-/// unless the disk is full (RFC 959 §5.4 has no 550 after 150).
+/// The refusal that tells a client of an error in the middle of a transfer or of work: 451, unless
+/// the disk is full (RFC 959 §5.4 has no 550 after 150).
 pub(crate) fn broken_off(error: FilesystemError) -> Refusal {
     let refusal = reply_of(error);
     match refusal.code.value() {

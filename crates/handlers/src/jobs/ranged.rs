@@ -1,4 +1,4 @@
-//! Files of which a range is read or written (RANG).
+//! Reading and writing a range of a file (RANG).
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -8,8 +8,8 @@ use ftpdlib_proto::{ByteRange, TransferEnd, VirtualPath};
 
 use super::file_io::within;
 
-/// Opens a file for reading from `offset` on. A filesystem may forget to refuse what lies past the
-/// end, or the file become shorter meanwhile: that would look like the end of it.
+/// Opens a file for reading from `offset` on. Checks that this is not past the end: a filesystem
+/// may forget to, or the file may have become shorter, and the download would look complete.
 pub(super) fn open_read_at(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -22,7 +22,7 @@ pub(super) fn open_read_at(
     Ok(file)
 }
 
-/// Opens a file for reading in a range, which may end behind it. Also answers the file's own size.
+/// Opens a file for reading a range, which may end behind it. Also returns the file's size.
 pub(super) fn open_read(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -36,7 +36,7 @@ pub(super) fn open_read(
     })
 }
 
-/// Opens a file for writing in a range: one that is there, or from its first byte on a new one.
+/// Opens a file for writing a range. It must exist, unless the range begins with the first byte.
 pub(super) fn open_write(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -73,7 +73,7 @@ impl ReadFile for RangedRead {
         within(self.file.read(&mut buffer[..room])?, room)
     }
 
-    /// Where reading ends.
+    /// The offset at which reading ends.
     fn size(&self) -> Option<u64> {
         self.file.size().map(|size| size.min(self.end))
     }
@@ -90,12 +90,12 @@ impl ReadFile for RangedRead {
 struct RangedWrite {
     file: Box<dyn WriteFile>,
     left: u64,
-    /// Whether more came than there is room for.
+    /// Whether more has come than the range holds.
     is_over: bool,
 }
 
 impl WriteFile for RangedWrite {
-    /// Bytes beyond the range are taken and dropped.
+    /// Takes and discards bytes beyond the range.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
         if room == 0 {

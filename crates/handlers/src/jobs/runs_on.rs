@@ -1,10 +1,9 @@
 //! Where a job runs: in place, on the loop, or, if it may block, on a thread.
 //!
-//! Some do not ask here. A digest or a copy always has a thread, by
-//! [`WorkLane::start`](super::WorkLane::start). The pump chooses for each piece of a file, by
-//! [`Account::lane`] and [`upload_lane`](super::upload_lane): file and buffer have to come back to
-//! it, and a piece that is moved in place is no job. Nor is a file that is
-//! [discarded](super::discard), which nobody waits for.
+//! Some choices are made elsewhere. A digest or a copy always gets a thread, by
+//! [`WorkLane::start`](super::WorkLane::start). The pump decides for each piece of a file, by
+//! [`Account::lane`] and [`upload_lane`](super::upload_lane), since it needs file and buffer back.
+//! A file that is [discarded](super::discard) is closed without anything waiting for it.
 
 use std::io;
 use std::net::IpAddr;
@@ -25,20 +24,20 @@ pub(crate) enum RunsOn {
     Here,
     /// On a thread of this lane.
     Lane(Lane),
-    /// The same, in turn with the jobs of other networks.
+    /// On a thread of this lane, in turn with the jobs of other networks.
     InTurn(Lane, IpAddr),
 }
 
-/// A job that has begun.
+/// A job that was started.
 pub(crate) enum Started<T> {
-    /// It has run in place, and came to this.
+    /// It has run in place, with this outcome.
     Done(T),
-    /// It runs on a thread; if the task is dropped before that, not at all.
+    /// It runs on a thread. If the task is dropped before, it does not run.
     OnThread(Task<T>),
 }
 
 impl RunsOn {
-    /// Where `action` is done for `account`.
+    /// Where `action` runs for `account`.
     pub(crate) fn of_action(account: &Account, action: &Action) -> Self {
         let is_large = || removes_much(account, action);
         let lane = account
@@ -47,7 +46,7 @@ impl RunsOn {
         lane.cloned().map_or(Self::Here, Self::Lane)
     }
 
-    /// Where a command of the server's owner runs.
+    /// Where a custom command runs.
     pub(crate) fn of_command(client: &Client) -> Self {
         Self::Lane(client.service.command_lane.clone())
     }
@@ -61,8 +60,8 @@ impl RunsOn {
         Self::InTurn(lane, client_network(client.peer))
     }
 
-    /// Where the filesystem of `login` is made: a home directory that hangs holds up those who live
-    /// there, and not whoever logs in.
+    /// Where the filesystem of `login` is created: a home directory that hangs holds up only the
+    /// users who have it.
     pub(crate) fn of_home(client: &Client, login: &Login) -> Self {
         if enters_at_once(client, login) {
             return Self::Here;
@@ -70,7 +69,7 @@ impl RunsOn {
         Self::Lane(client.service.homes.lanes(&login.home).jobs.clone())
     }
 
-    /// Runs `job` there, which is about `about`.
+    /// Runs `job`, which gets `about`.
     ///
     /// # Errors
     ///

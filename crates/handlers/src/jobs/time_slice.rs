@@ -1,4 +1,4 @@
-//! Long work in time slices, so that other work goes on beside it; and how it is stopped.
+//! Time slices for long work, so that other work continues beside it, and its cancellation.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_session::Refusal;
 
-/// How long a piece of work goes on while others wait.
+/// How long work continues while other work waits.
 const TIME_SLICE: Duration = Duration::from_millis(50);
 
-/// Tells work that nobody waits for it any more. Clones tell the same work.
+/// Cancels work that nobody waits for any more. Clones cancel the same work.
 #[derive(Clone)]
 pub(crate) struct Cancel(Arc<Work>);
 
-/// What is known of work: each session has room for a pointer to it.
+/// Shared by work and by what may cancel it. Sessions keep only a pointer to it.
 struct Work {
-    /// Whether it is not wanted any more.
+    /// Whether the work was cancelled.
     cancelled: AtomicBool,
     scheduler: Arc<Scheduler>,
 }

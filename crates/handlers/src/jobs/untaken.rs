@@ -1,4 +1,4 @@
-//! What a job opened for somebody who does not want it any more.
+//! What a job has opened and nothing needs any more.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use super::{Opened, Payload, finish, upload_lane};
 
-/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for
-/// a disk that hung, it discards what was opened.
+/// The outcome of a job until it is taken. If it is dropped before, since the client did not wait
+/// for a disk that hung, it discards what was opened.
 pub(crate) struct Untaken(Option<JobOutcome<Payload>>);
 
 impl Untaken {
@@ -17,7 +17,7 @@ impl Untaken {
     }
 
     pub(crate) fn take(mut self) -> JobOutcome<Payload> {
-        // It is there: only this and the end take it.
+        // Only this and `drop` take it.
         self.0.take().unwrap_or_else(|| Err(Refusal::local_error()))
     }
 }
@@ -30,8 +30,8 @@ impl Drop for Untaken {
     }
 }
 
-/// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
-/// there was no data connection, or none that could be told from a stranger's.
+/// Closes what a job has opened and nothing will use. A file that was to be replaced keeps its
+/// content: no data connection, or none that was known to be the client's, was made for it.
 pub(crate) fn discard(payload: Payload) {
     let Payload { account, opened } = payload;
     let Opened::Write(file) = opened else {

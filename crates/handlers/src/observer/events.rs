@@ -1,4 +1,4 @@
-//! What observers are told.
+//! The data of events.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use ftpdlib_proto::{CommandLine, TransferDirection, TransferEnd, TransferType, V
 
 /// A file or directory.
 ///
-/// pyftpdlib gives its callbacks the real path. Here it comes beside the virtual one, by name and
-/// only where the filesystem knows it, and it is never sent to a client.
+/// pyftpdlib's callbacks get the real path. Here it is a separate field, set only if the filesystem
+/// knows it, and never sent to a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ObservedPath {
-    /// As the client sees it.
+    /// The virtual path, as the client sees it.
     pub path: VirtualPath,
-    /// Where it lies on the disk, links not resolved; `None` where the filesystem cannot tell.
+    /// The path on the disk, with links not resolved; `None` if the filesystem cannot tell.
     ///
-    /// For logs. What is there is the client's to change, at any time: who puts a link in the place
-    /// of a directory has this path lead anywhere, out of the home, too. So do not open, change or
+    /// Meant for logs. The client can change what is there at any time: a link in the place of a
+    /// directory makes this path lead anywhere, even out of the home. So do not open, change or
     /// remove anything by it with rights that the user does not have. An [`Observer`] has the
-    /// server's rights, also where every access of the user is made as a user of the system.
+    /// server's rights, even if every access of the user is made as a user of the system.
     ///
     /// [`Observer`]: crate::Observer
     pub real_path: Option<PathBuf>,
@@ -31,39 +31,39 @@ pub struct ObservedPath {
 pub struct ObservedTransfer {
     /// `RETR`, `STOR`, `APPE` or `STOU`.
     pub verb: &'static str,
-    /// Which way the file went.
+    /// The direction of the transfer.
     pub direction: TransferDirection,
     /// The file.
     pub file: ObservedPath,
-    /// Representation.
+    /// The representation type.
     pub transfer_type: TransferType,
     /// Whether the data connection was under TLS.
     pub secure: bool,
-    /// How it ended; [`TransferEnd::Complete`] in the callbacks of whole files only.
+    /// How the transfer ended; [`TransferEnd::Complete`] only in the callbacks of complete files.
     pub end: TransferEnd,
     /// Bytes on the data connection.
     pub bytes: u64,
-    /// Time since the data connection stood.
+    /// The time since the data connection was established.
     pub duration: Duration,
 }
 
-/// A command line, before anything is done about it.
+/// A command line before it is carried out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ObservedCommand {
-    /// In upper case; `SITE CHMOD` for a sub-command. It need not be one that there is.
+    /// In upper case; `SITE CHMOD` for a sub-command. It may be unknown.
     pub verb: String,
-    /// As received, but without a password and what follows it, which are nobody's business: empty
-    /// for PASS, for ACCT, and for a [`secret`](crate::CustomCommand::secret) command.
+    /// As received, but without a password and what follows it: empty for PASS, for ACCT, and for a
+    /// [`secret`](crate::CustomCommand::secret) command.
     ///
-    /// Lines that only look as if they held one are cut as in the log: of `NOOP PASS x` this is
-    /// `PASS`. What commands with a permission are given, which are names of files, is always
-    /// whole.
+    /// Lines that only look as if they held a password are cut as in the log: for `NOOP PASS x`
+    /// this is `PASS`. The arguments of commands with a permission are names of files, and never
+    /// cut.
     pub argument: Vec<u8>,
 }
 
 impl ObservedCommand {
-    /// The command of a line from which secrets were cut off.
+    /// Parses a line from which secrets were cut off.
     pub(crate) fn new(line: &[u8]) -> Self {
         let line = CommandLine::split(line);
         let sub_command = line.site_command();

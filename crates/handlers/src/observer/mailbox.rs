@@ -1,4 +1,4 @@
-//! The events of one session, in order, on their way to a thread.
+//! The queue of a session's events for observers on threads.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,13 +10,13 @@ use ftpdlib_session::Refusal;
 
 use super::{Notice, ObservedSession, Observer, Verdict};
 
-/// How long after a thread could not be had another is asked for.
+/// The wait before a thread is asked for again, if there was none.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Events that may wait for a thread before the session's next command does.
+/// How many events may wait for a thread before the session's next command waits too.
 const MOST_WAITING: usize = 256;
 
-/// Calls the observers of a session on a thread, one event after the other.
+/// Calls a session's observers on a thread, one event after the other.
 #[derive(Clone)]
 pub(crate) struct Mailbox {
     lane: Lane,
@@ -27,11 +27,11 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(ObservedSession, Notice)>,
-    /// A thread empties the queue.
+    /// Whether a thread is emptying the queue.
     running: bool,
-    /// No thread could be had for what waits, and that was logged.
+    /// Whether there was no thread for the queue, which was logged.
     stranded: bool,
-    /// What was said to the last command.
+    /// The verdict on the last command.
     verdict: Option<Verdict>,
 }
 
@@ -44,14 +44,14 @@ impl Mailbox {
         }
     }
 
-    /// Queues an event; the session's notifier rings when the queue is empty again. `false` if no
-    /// thread can be had now, so that [`try_again`](Self::try_again) is to be called later.
+    /// Queues an event. The session is notified when the queue is empty again. Returns `false` if
+    /// there is no thread now; [`try_again`](Self::try_again) must be called later then.
     pub(crate) fn post(&self, session: ObservedSession, notice: Notice) -> bool {
         lock(&self.state).waiting.push_back((session, notice));
         self.try_again()
     }
 
-    /// Has a thread empty the queue; `false` if none can be had now. A command that waits for its
+    /// Has a thread empty the queue. Returns `false` if there is none now. A command that needs a
     /// verdict does not wait for a thread: it is refused.
     pub(crate) fn try_again(&self) -> bool {
         let mut state = lock(&self.state);
@@ -79,22 +79,22 @@ impl Mailbox {
         {
             state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
             drop(state);
-            // A command is not held before this call has returned, so its verdict is for a later
-            // one.
+            // No command is held before this call has returned, so a verdict is for a later
+            // command.
             session.control.notifier().notify();
         }
         false
     }
 
-    /// Sees to what still waits for a thread, now that the session is over: `cx` has it told later,
-    /// or the loop ends, and it is told here.
+    /// Takes care of the rest of the queue at the end of the session: it waits for a thread on the
+    /// loop of `cx`, or, if the loop ends, the observers are called here.
     pub(crate) fn leave(&self, cx: &mut Context<'_>) {
         if cx.add(Box::new(Stranded(self.clone()))).is_err() {
             self.tell_here();
         }
     }
 
-    /// Calls the observers on this thread, for what no other is there to tell.
+    /// Calls the observers for the rest of the queue on this thread.
     fn tell_here(&self) {
         let mut state = lock(&self.state);
         if state.running {
@@ -105,25 +105,25 @@ impl Mailbox {
         empty(&self.state, &self.observers);
     }
 
-    /// Those it calls.
+    /// The observers that it calls.
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
         &self.observers
     }
 
-    /// Whether observers are still being called, or too much waits for that.
+    /// Whether a thread is calling observers, or too many events wait for one.
     pub(crate) fn is_busy(&self) -> bool {
         let state = lock(&self.state);
         state.running || state.waiting.len() >= MOST_WAITING
     }
 
-    /// What was said to the last command, once.
+    /// Takes the verdict on the last command.
     pub(crate) fn take_verdict(&self) -> Option<Verdict> {
         lock(&self.state).verdict.take()
     }
 }
 
-/// What the observers of a session that is over have not been told, until there is a thread for it.
-/// If the loop ends before, nobody is held up by being told there.
+/// The rest of the queue of a session that is over, until there is a thread for it. If the loop
+/// ends before, the observers can be called there without holding up anybody.
 struct Stranded(Mailbox);
 
 impl Handler for Stranded {

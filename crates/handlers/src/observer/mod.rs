@@ -1,4 +1,4 @@
-//! Being told what clients do, and having a say in it.
+//! Observers: code that is told what clients do, and may veto commands.
 
 mod events;
 mod mailbox;
@@ -17,32 +17,30 @@ pub(crate) use notice::Notice;
 pub use observed_session::ObservedSession;
 pub(crate) use observed_session::SessionControl;
 
-/// Told of what happens in every session (pyftpdlib: the `on_…` methods of `FTPHandler`).
+/// Receives the events of every session (pyftpdlib: the `on_…` methods of `FTPHandler`).
 ///
-/// Every method does nothing by default, so an observer has those it cares for. They run on threads
-/// that may block, one after the other for each session: the session's next command is taken once
-/// they have returned, while all other sessions go on. A method that panics is logged.
+/// By default every method does nothing. The methods run on threads and may block. They are called
+/// one after the other for each session: its next command is taken after they have returned, while
+/// all other sessions continue. Panics are logged.
 ///
-/// While the system has no thread for it, they are called later, and commands that wait for a
+/// If the system has no thread for them, they are called later, and commands that wait for a
 /// verdict are refused with 451. If the server ends before, they are called on the event loop at
 /// its end.
 ///
-/// An observer that is [`inline`](Self::is_inline) is called on the event loop instead, which saves
-/// the way to a thread and back. It must not block: everybody would wait for it.
+/// An [`inline`](Self::is_inline) observer is called on the event loop instead, which saves the way
+/// to a thread and back. It must not block: all clients would wait for it.
 ///
-/// No method is called as the user: where users of the system are served, it has root's rights.
-/// What it does to files by [`ObservedPath::real_path`] is done wherever the client has that path
-/// lead. What looks into uploads or changes them belongs into the [`finish`] of a filesystem's
-/// files, which is called as the user. It may take its time there, unless the filesystem or its
-/// [`Layer`] says that it is local.
+/// No method acts as the user: if users of the system are served, it has root's rights. The client
+/// decides where [`ObservedPath::real_path`] leads when a method uses it. Code that inspects or
+/// changes uploads belongs into the [`finish`] of a filesystem's files, which acts as the user. It
+/// may take its time there, unless the filesystem or its [`Layer`] says that it is local.
 ///
 /// [`finish`]: ftpdlib_filesystems::WriteFile::finish
 /// [`Layer`]: ftpdlib_filesystems::Layer::is_local
 ///
 /// # Examples
 ///
-/// Uploads that are not complete are noted, for somebody to look at, and a verb is forbidden to all
-/// but one user:
+/// Incomplete uploads are logged, and a command is forbidden to all but one user:
 ///
 /// ```
 /// use ftpdlib_handlers::{ObservedCommand, ObservedSession, ObservedTransfer, Observer, Verdict};
@@ -71,58 +69,59 @@ pub(crate) use observed_session::SessionControl;
     reason = "the names of parameters are their documentation"
 )]
 pub trait Observer: Send + Sync {
-    /// Whether the methods are called on the event loop. They must not block then.
+    /// Whether the methods are called on the event loop, where they must not block; `false` by
+    /// default.
     fn is_inline(&self) -> bool {
         false
     }
 
-    /// Whether [`on_command`](Self::on_command) is to be called; `true` by default. Every command
-    /// waits for it, so an observer without it does well to answer `false`. ABOR waits in its turn,
-    /// too: it stops no digest, copy or connect if another line that waits for that came before it.
+    /// Whether [`on_command`](Self::on_command) should be called; `true` by default. Every command
+    /// waits for it, so an observer that does not use it should return `false`. ABOR waits for its
+    /// turn too: it cannot stop a digest, a copy or a connect that an earlier line waits for.
     fn wants_commands(&self) -> bool {
         true
     }
 
-    /// A client connected.
+    /// A client has connected.
     ///
-    /// An [`inline`](Self::is_inline) observer is called before the client is greeted, and if it
-    /// [closes](ObservedSession::close) the session the client gets no greeting, only 421; under
-    /// implicit TLS, nothing. One on a thread is called while the client may be greeted already.
+    /// An [`inline`](Self::is_inline) observer is called before the greeting. If it
+    /// [closes](ObservedSession::close) the session, the client gets 421 instead of a greeting;
+    /// under implicit TLS, nothing. An observer on a thread may be called after the greeting.
     fn on_connect(&self, session: &ObservedSession) {}
 
-    /// A connection was closed, by whomever. The last call for a session. Its
-    /// [`username`](ObservedSession::username) is that of the user who was logged in at the end,
-    /// also after QUIT; none after REIN.
+    /// A connection was closed, by either side. This is the last call for a session. Its
+    /// [`username`](ObservedSession::username) is the user who was logged in at the end, also after
+    /// QUIT; none after REIN.
     fn on_disconnect(&self, session: &ObservedSession) {}
 
-    /// A user logged in.
+    /// A user has logged in.
     fn on_login(&self, session: &ObservedSession, username: &str) {}
 
-    /// A login failed. Its reply waits for
+    /// A login has failed. Its reply waits for
     /// [`auth_failed_timeout`](crate::FtpHandler::auth_failed_timeout), not for this call.
     fn on_login_failed(&self, session: &ObservedSession, username: &str, password: &str) {}
 
-    /// A user logged out: with QUIT or REIN, by USER once more, or by AUTH, after which nothing
-    /// counts that was said in the clear. A client that just goes does not log out;
-    /// [`on_disconnect`](Self::on_disconnect) tells of both.
+    /// A user has logged out: with QUIT or REIN, by another USER, or by AUTH, which voids what was
+    /// sent in the clear. A client that just disconnects does not log out;
+    /// [`on_disconnect`](Self::on_disconnect) is called in both cases.
     fn on_logout(&self, session: &ObservedSession, username: &str) {}
 
-    /// A file was sent as a whole (RETR).
+    /// A file was sent completely (RETR).
     fn on_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
 
-    /// A file was received as a whole (STOR, APPE, STOU).
+    /// A file was received completely (STOR, APPE, STOU).
     fn on_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
 
     /// A file was not sent to its end.
     fn on_incomplete_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
 
-    /// A file was not received to its end. What came is there.
+    /// A file was not received to its end. What has come is in the file.
     fn on_incomplete_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
 
     /// A file or directory was renamed (RNFR and RNTO).
     fn on_rename(&self, session: &ObservedSession, from: &ObservedPath, to: &ObservedPath) {}
 
-    /// A file was deleted (DELE, or COMB, which does so with its parts).
+    /// A file was deleted (DELE, or COMB, which deletes its parts).
     fn on_delete(&self, session: &ObservedSession, file: &ObservedPath) {}
 
     /// A directory was made (MKD).
@@ -136,8 +135,7 @@ pub trait Observer: Send + Sync {
 
     /// The filesystem was changed in another way: `verb` is MFMT, MFF with `Modify`, MDTM, COMB,
     /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the
-    /// new file last. Of COMB it is the target, and [`on_delete`](Self::on_delete) tells of the
-    /// parts.
+    /// new file last. COMB has its target; [`on_delete`](Self::on_delete) is called for its parts.
     fn on_other_change(
         &self,
         session: &ObservedSession,
@@ -147,25 +145,25 @@ pub trait Observer: Send + Sync {
     ) {
     }
 
-    /// A command came. It is carried out if this, and every other observer, allows it; its session
-    /// waits for the answer, and nobody else does. One that panics refuses.
+    /// A command has come. It is carried out if every observer allows it. Only its session waits
+    /// for the answer. A panic refuses the command.
     fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {
         Verdict::Allow
     }
 }
 
-/// What an observer says to a command. Complete: it is carried out or not.
+/// An observer's answer to a command. The enum is complete.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// Go on.
+    /// Carry it out.
     Allow,
-    /// Do nothing, and answer this. It has to be the command's last reply: for a preliminary one
-    /// the client is told 451, and the log why. 421 ends the session, and aborts a transfer in
-    /// progress.
+    /// Do nothing, and send this reply. It must be the command's last one: instead of a preliminary
+    /// reply the client gets 451, with the reason in the log. 421 ends the session, and aborts a
+    /// transfer in progress.
     Refuse(Reply),
 }
 
-/// Most sessions whose observers are called on threads at once: pyftpdlib's `max_cons`.
+/// Most sessions whose observers are called on threads at the same time: pyftpdlib's `max_cons`.
 const THREADS: usize = 512;
 
 /// The observers of a server.
@@ -191,7 +189,7 @@ impl Observers {
         self.inline.is_empty() && self.blocking.is_empty()
     }
 
-    /// Whether any of them wants to see commands.
+    /// Whether any of them may veto commands.
     pub(crate) fn want_commands(&self) -> bool {
         let mut all = self.inline.iter().chain(&*self.blocking);
         all.any(|observer| observer.wants_commands())

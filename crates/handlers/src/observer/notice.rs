@@ -1,4 +1,4 @@
-//! An event on its way to the observers.
+//! An event for the observers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Ob
 use crate::owners_code;
 use crate::settings::last_reply;
 
-/// What happened.
+/// An event for the observers.
 pub(crate) enum Notice {
     Connect,
     Disconnect,
@@ -41,7 +41,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
-    /// Tells each of `observers`. The verdict counts for a command only: the first refusal.
+    /// Calls each of `observers`. For a command, the first refusal is the verdict.
     pub(crate) fn tell(
         &self,
         session: &ObservedSession,
@@ -110,8 +110,7 @@ impl Notice {
     }
 }
 
-/// The method that is called, with what it is about where that helps to find the reason of an
-/// error.
+/// The name of the method that is called, with its subject if that helps to find a fault.
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = match self {

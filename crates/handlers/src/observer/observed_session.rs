@@ -1,4 +1,4 @@
-//! A session as observers see it.
+//! A session, as observers see it.
 
 use std::any::Any;
 use std::fmt;
@@ -11,9 +11,9 @@ use ftpdlib_ioloop::Notifier;
 use crate::log_prefix::{LogPrefix, Prefix};
 use crate::service::Rates;
 
-/// The facts of a session at the time of an event, and a hold on the session as it is now.
+/// The facts of a session at the time of an event, and control over the session itself.
 ///
-/// May be kept; when the session is over, what is asked of it has no effect.
+/// It may be kept. After the end of the session, its methods have no effect.
 #[derive(Clone)]
 pub struct ObservedSession {
     pub(crate) id: u64,
@@ -40,7 +40,7 @@ impl ObservedSession {
         self.local
     }
 
-    /// Who was logged in; for a transfer, who had begun it.
+    /// The user who was logged in; for a transfer, the user who began it.
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref()
     }
@@ -50,14 +50,15 @@ impl ObservedSession {
         self.secure
     }
 
-    /// Ends the session: the client is told `421`, a transfer in progress is aborted.
+    /// Ends the session: the client is told `421`, and a transfer in progress is aborted.
     pub fn close(&self) {
         self.control.close.store(true, Ordering::Release);
         self.control.notifier.notify();
     }
 
-    /// Sets the most bytes a second that this session's data connections receive and send, the one
-    /// in use included; 0 for no limit. A limit shared by the user's sessions holds beside it.
+    /// Sets the most bytes per second that this session's data connections receive and send,
+    /// including the current one; 0 for no limit. A limit that the user's sessions share also
+    /// holds.
     pub fn set_rate(&self, read_limit: u64, write_limit: u64) {
         let control = &self.control;
         control.read_limit.store(read_limit, Ordering::Relaxed);
@@ -66,7 +67,7 @@ impl ObservedSession {
         control.notifier.notify();
     }
 
-    /// Attaches a value to the session, in the place of the one before.
+    /// Attaches a value to the session, and drops the former one.
     pub fn set_note<T: Any + Send + Sync>(&self, note: T) {
         let former = self.lock_note().replace(Arc::new(note));
         // Under no lock: what it does when it is dropped may use its session.
@@ -79,7 +80,7 @@ impl ObservedSession {
         note.downcast().ok()
     }
 
-    /// What stands before its log lines.
+    /// The prefix of the session's log lines.
     pub(crate) fn log_prefix(&self) -> Prefix<'_> {
         self.control.log_prefix.of(self.peer, self.username())
     }
@@ -106,7 +107,7 @@ impl fmt::Debug for ObservedSession {
 
 type Note = Arc<dyn Any + Send + Sync>;
 
-/// What observers want of a session.
+/// What observers have asked of a session.
 pub(crate) struct SessionControl {
     notifier: Notifier,
     log_prefix: LogPrefix,
@@ -134,17 +135,17 @@ impl SessionControl {
         &self.notifier
     }
 
-    /// Whether the session is to end, told once.
+    /// Whether the session must end; true only once.
     pub(crate) fn take_close(&self) -> bool {
         self.close.load(Ordering::Acquire) && self.close.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the session is to end.
+    /// Whether the session must end.
     pub(crate) fn is_to_close(&self) -> bool {
         self.close.load(Ordering::Acquire)
     }
 
-    /// The rates set, if they are.
+    /// The rates, if they were set.
     pub(crate) fn rates(&self) -> Option<Rates> {
         self.rate_set.load(Ordering::Acquire).then(|| Rates {
             upload: self.read_limit.load(Ordering::Relaxed),

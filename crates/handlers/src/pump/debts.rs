@@ -1,14 +1,14 @@
-//! What a session owes of its own rates.
+//! By how much a session is ahead of its own rates.
 
 use std::time::Instant;
 
 use ftpdlib_proto::TransferDirection;
 
-/// Until when a session owes something of its own rates.
+/// Until when a session is ahead of its own rates.
 ///
-/// A transfer begins with bytes that have yet to come in, so that a small file does not wait. What
-/// it has moved too early counts for the session's next one in that direction. Only sessions that
-/// had a transfer with a rate keep more than a pointer.
+/// A transfer may use some of its rate in advance, so that a small file does not wait. What it has
+/// used in advance counts for the session's next transfer in that direction. Only sessions that had
+/// a transfer with a rate keep more than a pointer.
 #[derive(Default)]
 pub(crate) struct Debts(Option<Box<Owing>>);
 
@@ -18,7 +18,7 @@ struct Owing {
 }
 
 impl Debts {
-    /// Notes, `now`, until when something is owed after a transfer.
+    /// Notes until when the session is ahead of its rate after a transfer.
     pub(super) fn note(&mut self, direction: TransferDirection, until: Instant, now: Instant) {
         if self.0.is_none() && until <= now {
             return;
@@ -36,7 +36,7 @@ impl Debts {
         }
     }
 
-    /// Until when something is owed in this direction, if there was after the last transfer.
+    /// Until when the session is ahead of its rate in this direction, if it is.
     pub(super) fn owed(&self, direction: TransferDirection) -> Option<Instant> {
         let owing = self.0.as_ref()?;
         Some(match direction {

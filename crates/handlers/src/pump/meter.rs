@@ -1,4 +1,4 @@
-//! How much a transfer may move, and how much it has.
+//! How much a transfer may move, and how much it has moved.
 
 use std::time::Instant;
 
@@ -11,8 +11,7 @@ use crate::throttle::Throttle;
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
-/// The least that a piece counts for in a turn, in bytes: the system calls that move it take time,
-/// too.
+/// The least that a piece counts for in a turn, in bytes, for the time of its system calls.
 pub(super) const PIECE_COST: usize = 4 << 10;
 
 /// Counts what was moved, and allows what may be.
@@ -20,15 +19,15 @@ pub(crate) struct Meter {
     bytes: u64,
     progress: Instant,
     throttle: Throttle,
-    /// The user's rate, if there is one, which other transfers may share.
+    /// The user's rate, if there is one. Other transfers may share it.
     shared: Option<RateShare>,
-    /// What is left of a turn, and when that began.
+    /// How many bytes are left of the current turn.
     budget: usize,
     turn: Option<Instant>,
 }
 
 impl Meter {
-    /// For a transfer that begins `now` and keeps to the rates of both.
+    /// Creates a meter for a transfer that begins `now` and keeps to both rates.
     pub(super) fn new(throttle: Throttle, shared: Option<RateShare>, now: Instant) -> Self {
         Self {
             bytes: 0,
@@ -40,7 +39,7 @@ impl Meter {
         }
     }
 
-    /// What was moved so far.
+    /// How many bytes were moved so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -50,18 +49,17 @@ impl Meter {
         self.progress
     }
 
-    /// Keeps to another rate of its own from now on.
+    /// Changes the transfer's own rate.
     pub(super) fn set_rate(&mut self, rate: u64) {
         self.throttle.set_rate(rate);
     }
 
-    /// The rate of its own, if it has one.
+    /// The transfer's own rate, if it has one.
     pub(super) fn own_rate(&mut self) -> Option<&mut Throttle> {
         Some(&mut self.throttle).filter(|throttle| throttle.is_limited())
     }
 
-    /// Leaves what was moved too early for that rate to the session's next transfer in this
-    /// direction.
+    /// Leaves what was moved ahead of that rate to the session's next transfer in this direction.
     pub(crate) fn leave_debt(
         &mut self,
         direction: TransferDirection,
@@ -73,8 +71,8 @@ impl Meter {
         }
     }
 
-    /// Begins the share of the turn that began at `turn`. Some of it may be used up already: the
-    /// end of a job and the data connection may each run the pump in the same turn.
+    /// Begins a share of the turn that began at `turn`. Part of it may be used already: the end of
+    /// a job and the data connection may both run the pump in one turn.
     pub(crate) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
             (self.turn, self.budget) = (Some(turn), TURN_BYTES);
@@ -99,22 +97,22 @@ impl Meter {
         }
     }
 
-    /// Whether nothing is left of the turn.
+    /// Whether the share of this turn is used up.
     pub(super) fn is_used_up(&self) -> bool {
         self.budget == 0
     }
 
-    /// Counts what was done beside moving bytes, and took as long as moving so many would.
+    /// Counts other work, in bytes that could have been moved in the same time.
     pub(super) fn charge(&mut self, bytes: usize) {
         self.budget = self.budget.saturating_sub(bytes);
     }
 
-    /// Whether there is a rate to keep to.
+    /// Whether there is a rate limit.
     pub(super) fn is_limited(&self) -> bool {
         self.throttle.is_limited() || self.shared.is_some()
     }
 
-    /// Notes that the transfer does not stand still.
+    /// Notes progress.
     pub(super) fn advanced(&mut self, now: Instant) {
         self.progress = now;
     }

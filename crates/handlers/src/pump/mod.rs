@@ -1,4 +1,4 @@
-//! The data transfer process: moves the bytes of one transfer, a bounded piece per turn.
+//! The data transfer process: moves the bytes of one transfer, a bounded piece in each turn.
 
 mod debts;
 mod meter;
@@ -29,24 +29,23 @@ use receive::Receive;
 pub(crate) use turn::{PumpContext, REPLIES_WAITING};
 use turn::{Turn, is_lost};
 
-/// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
-/// in it.
+/// Most bytes taken of an upload after its control connection was lost: more than sockets hold.
 const LAST_BYTES: u64 = 8 << 20;
 
-/// What a pump came to in a turn.
+/// The outcome of one turn of a pump.
 pub(crate) enum Step {
-    /// Nothing more can be moved before the data connection is ready for this;
-    /// [`Interest::NONE`], for a listing to the replies: before those are sent.
+    /// Nothing more can be moved before the data connection is ready for this. For a listing sent
+    /// as a reply, [`Interest::NONE`]: it waits until the replies are sent.
     Wait(Interest),
-    /// The turn's share was moved; there may be more.
+    /// The share of this turn was moved, and there may be more.
     Yield,
-    /// The rate allows nothing more before this.
+    /// The rate allows nothing more before this time.
     Pause(Instant),
-    /// A job is running; the pump is to run again when it has ended.
+    /// A job is running. The pump must run again when it has ended.
     Working,
-    /// The client of an upload has sent all; [`Pump::finish_upload`] goes on.
+    /// All data of an upload has come. [`Pump::finish_upload`] continues.
     AllReceived,
-    /// It is over.
+    /// The transfer is over.
     Ended(TransferEnd, Option<Refusal>),
 }
 
@@ -55,48 +54,49 @@ pub(crate) struct Pump {
     account: Arc<Account>,
     route: Route,
     meter: Meter,
-    /// No progress for this long ends the transfer.
+    /// The transfer ends after this time without progress.
     timeout: Option<Duration>,
-    /// The same before the first byte, while TLS is agreed on.
+    /// The same for the TLS handshake, before the first byte.
     handshake_timeout: Option<Duration>,
-    /// The rate allows nothing before this.
+    /// The time before which the rate allows nothing.
     resume_at: Option<Instant>,
-    /// The system was asked to send full segments only.
+    /// Whether the system was asked to send only full segments.
     asked_to_fill: bool,
-    /// What the client of a download that seems to stand still had acknowledged at the last look.
+    /// What the client had acknowledged when a download seemed to stand still.
     last_look: Option<Look>,
-    /// The system has taken every byte of a download; only the end of the stream is left to send.
+    /// Whether the system has taken every byte of a download, so that only the end of the stream is
+    /// left to send.
     all_sent: bool,
-    /// Told to stop.
+    /// Whether the transfer was told to stop.
     stopping: bool,
-    /// An upload whose control connection was lost takes what has arrived already, and at most so
-    /// many bytes in all.
+    /// Set for an upload whose control connection was lost: it takes what has arrived already, up
+    /// to this many bytes in all.
     last: Option<u64>,
-    /// The client is to read the reply to its beginning before that to its end is sent.
+    /// Whether 226 is held back until the client has read 150.
     pub(crate) separates_replies: bool,
 }
 
-/// A look at what a download's client has acknowledged.
+/// A look at what the client of a download has acknowledged.
 #[derive(Clone, Copy)]
 struct Look {
-    /// When there was progress last, as far as was known then.
+    /// The time of the last progress that was known then.
     progress: Instant,
-    /// Bytes since the data connection was made, where the system tells.
+    /// Bytes acknowledged on the data connection so far, if the system reports them.
     acknowledged: Option<u64>,
 }
 
-/// Where the bytes come from, and where they go.
+/// Where the bytes come from and go to.
 enum Route {
     /// A download or a listing, over a data connection.
     Send(DataConnection, Produce),
-    /// A listing that goes to the replies: it has no data connection.
+    /// A listing sent as a reply, without a data connection.
     Reply(Produce),
     /// An upload.
     Receive(DataConnection, Receive),
 }
 
 impl Route {
-    /// Gives the payload back if it needs a data connection, and there is none.
+    /// Returns the payload as the error if it needs a data connection and there is none.
     fn new(
         transfer: Transfer<Payload>,
         connection: Option<DataConnection>,
@@ -134,7 +134,7 @@ impl Route {
         Ok(Self::Send(connection, produce))
     }
 
-    /// The data connection, if it has one.
+    /// The data connection, if there is one.
     fn stream(&self) -> Option<&dyn Transport> {
         match self {
             Self::Send(to, _) | Self::Receive(to, _) => Some(&*to.stream),
@@ -149,19 +149,18 @@ impl Route {
         }
     }
 
-    /// Whether the data connection, if there is one, is as secure as it is to be.
+    /// Whether the data connection, if there is one, has completed its handshake.
     fn is_established(&self) -> bool {
         self.stream().is_none_or(|stream| stream.is_established())
     }
 }
 
 impl Pump {
-    /// A pump for `transfer` over `connection`; a listing for the control connection has none, and
-    /// goes to the replies.
+    /// Creates a pump for `transfer` over `connection`. A listing without one is sent as a reply.
     ///
     /// # Errors
     ///
-    /// What was opened is given back where there has to be a data connection and is none.
+    /// Returns what was opened if it needs a data connection and there is none.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         connection: Option<DataConnection>,
@@ -169,8 +168,8 @@ impl Pump {
     ) -> Result<Self, Payload> {
         let account = Arc::clone(&transfer.payload.account);
         let (direction, over) = (transfer.direction, transfer.over);
-        // Clients that read 226 together with 150 and then wait for it: some resume, others (lynx)
-        // fetch text. Listings are images.
+        // Some clients read 226 together with 150, and then wait for it: clients that resume, and
+        // others (lynx) that fetch text. Listings count as images.
         let is_text = transfer.transfer_type == TransferType::Ascii;
         let sends = direction == TransferDirection::Download;
         let separates_replies = sends && (transfer.after_rest || is_text);
@@ -196,7 +195,7 @@ impl Pump {
         })
     }
 
-    /// Keeps to other rates from now on.
+    /// Changes the rates.
     pub(crate) fn set_rates(&mut self, rates: Rates) {
         let rate = match self.route {
             Route::Receive(..) => rates.upload,
@@ -205,7 +204,7 @@ impl Pump {
         self.meter.set_rate(rate);
     }
 
-    /// Has what the session's last transfer has moved too early count for this one.
+    /// Counts what the session's last transfer has moved ahead of its rate.
     pub(crate) fn take_over_debt(&mut self, debts: &Debts, now: Instant) {
         let direction = self.direction();
         if let Some(own) = self.meter.own_rate()
@@ -215,7 +214,7 @@ impl Pump {
         }
     }
 
-    /// Leaves what this one has moved too early to the session's next transfer.
+    /// Leaves what this transfer has moved ahead of its rate to the session's next one.
     pub(crate) fn leave_debt(&mut self, debts: &mut Debts, now: Instant) {
         self.meter.leave_debt(self.direction(), debts, now);
     }
@@ -228,8 +227,8 @@ impl Pump {
         }
     }
 
-    /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so
-    /// an upload waits for an event.
+    /// Begins the transfer, and moves what can be moved now. An upload waits for an event, since
+    /// most clients send only after the preliminary reply.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         match &self.route {
             Route::Receive(from, _) if from.stream.plain().is_some() => {
@@ -269,7 +268,7 @@ impl Pump {
         self.after(step, pcx)
     }
 
-    /// Finishes an upload of which all has come; it is not complete if the client `aborts` it.
+    /// Finishes an upload whose data has all come. It is not complete if the client `aborts` it.
     pub(crate) fn finish_upload(&mut self, aborts: bool, pcx: &mut PumpContext<'_, '_>) -> Step {
         if let (true, Route::Receive(_, receive)) = (aborts, &mut self.route) {
             receive.note_abor();
@@ -277,8 +276,8 @@ impl Pump {
         self.run(pcx)
     }
 
-    /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
-    /// not.
+    /// Makes the handshake of the data connection. Returns `Some` until it is complete: nothing is
+    /// moved before.
     fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
         let stream = self.route.stream_mut()?;
         let was_established = stream.is_established();
@@ -293,7 +292,7 @@ impl Pump {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Other handshakes may come first: what has arrived is looked at in the next turn.
+                // Other handshakes may come first. What has arrived is looked at in the next turn.
                 let has_input = pcx.cx.is_ready(stream.id(), Direction::Read);
                 let is_put_off = has_input && stream.is_flushed();
                 let step = match is_put_off {
@@ -309,9 +308,9 @@ impl Pump {
         }
     }
 
-    /// Has a download that filled its first turn go on in full segments. Not one that may have to
-    /// wait in the middle of a segment, for its rate or for a thread: what is in it would wait,
-    /// too.
+    /// Has a download that filled its first turn continue in full segments; but not if it may wait
+    /// in the middle of a segment, for its rate or for a thread, since the segment would wait with
+    /// it.
     fn fill_segments(&mut self) {
         let goes_on = self.sends() && self.meter.bytes() >= TURN_BYTES as u64;
         if self.asked_to_fill || !goes_on {
@@ -322,7 +321,7 @@ impl Pump {
             return;
         }
         if let Some(Err(error)) = self.route.stream().map(|stream| stream.fill_segments()) {
-            // It is slower then, and no less right.
+            // Slower, but still right.
             log::debug!("full segments: {error}");
         }
     }
@@ -335,7 +334,7 @@ impl Pump {
         if !matches!(step, Step::Ended(TransferEnd::Complete, None)) {
             return step;
         }
-        // All was sent before, or goes with the end.
+        // Everything was sent before, or leaves with the end.
         self.all_sent |= stream.is_flushed();
         let finished = stream.finish(pcx.cx);
         self.all_sent |= stream.is_flushed();
@@ -350,11 +349,11 @@ impl Pump {
         }
     }
 
-    /// Stops as `end` says; the answer is an end, or what leads to one.
+    /// Stops the transfer with this `end`. The step returned is an end, or leads to one.
     ///
-    /// An upload whose last byte and end have arrived is complete, even if the client has closed
-    /// its control connection right after: such a loss stops it at the first wait only, be it for
-    /// its rate.
+    /// An upload whose last byte and end have arrived is complete even if the client closes its
+    /// control connection right after. So this loss stops an upload only when it first has to wait,
+    /// also if it waits for its rate.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         if end == TransferEnd::ControlLost && matches!(self.route, Route::Receive(..)) {
             self.last = Some(self.meter.bytes() + LAST_BYTES);
@@ -365,7 +364,7 @@ impl Pump {
 
     fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         if !self.stopping {
-            // What is left to do is the disk's, which has as long for it as for a piece.
+            // The disk has as long for what is left as it has for a piece.
             self.stopping = true;
             self.resume_at = None;
             self.meter.advanced(pcx.cx.now());
@@ -390,25 +389,22 @@ impl Pump {
         self.after(step, pcx)
     }
 
-    /// Whether only a job is waited for, and the data connection, in whatever state, does not
-    /// matter any more.
+    /// Whether the transfer waits only for a job, whatever the state of the data connection.
     fn is_finishing(&self) -> bool {
         self.stopping || matches!(&self.route, Route::Receive(_, receive) if receive.is_finishing())
     }
 
-    /// Whether an upload whose control connection was lost is to stop after `step`.
+    /// Whether an upload whose control connection was lost must stop after `step`.
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
-            // Where writing may block, there is a job after every piece, and no other end of a
-            // turn.
+            // If writing may block, every piece ends with a job.
             Step::Yield | Step::Working => self.meter.bytes() >= last,
             Step::AllReceived | Step::Ended(..) => false,
         }
     }
 
-    /// Tells the loop what is waited for after `step`; ends the transfer if the loop cannot watch
-    /// that.
+    /// Tells the loop what to wait for after `step`. Ends the transfer if the loop cannot.
     fn after(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
         let interest = match &step {
             Step::Wait(interest) => *interest,
@@ -441,7 +437,7 @@ impl Pump {
         step
     }
 
-    /// The data connection, to close it, and what was moved on it.
+    /// The data connection, to close it, and its meter.
     pub(crate) fn into_connection(self) -> Option<(DataConnection, Meter)> {
         match self.route {
             Route::Send(it, _) | Route::Receive(it, _) => Some((it, self.meter)),
@@ -449,12 +445,12 @@ impl Pump {
         }
     }
 
-    /// Whether it sends. The client then takes the end of the stream for the end of the data.
+    /// Whether this is a download or a listing: the end of the stream ends its data.
     pub(crate) fn sends(&self) -> bool {
         !matches!(self.route, Route::Receive(..))
     }
 
-    /// Bytes moved on the data connection.
+    /// How many bytes were moved on the data connection.
     pub(crate) fn bytes(&self) -> u64 {
         self.meter.bytes()
     }
@@ -463,12 +459,12 @@ impl Pump {
         self.route.stream().map(|stream| stream.id())
     }
 
-    /// Whether the lines go to the control connection.
+    /// Whether this is a listing sent as a reply.
     pub(crate) fn is_to_replies(&self) -> bool {
         matches!(self.route, Route::Reply(_))
     }
 
-    /// When the pump wants to be looked at, whatever happens on its connection.
+    /// When to look at the pump again without an event of its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.resume_at
             .or_else(|| self.look_at())
@@ -477,8 +473,9 @@ impl Pump {
 
     /// Whether there was no progress for too long.
     ///
-    /// That the system takes no more of a download does not say so: it may hold megabytes, which a
-    /// slow client takes minutes for. That the client has acknowledged nothing of them does.
+    /// If the system takes nothing more of a download, that alone proves nothing: it may hold
+    /// megabytes, for which a slow client needs minutes. It is a stall if the client has
+    /// acknowledged none of them.
     pub(crate) fn is_stalled(&mut self, now: Instant) -> bool {
         if self.resume_at.is_some() {
             return false;
@@ -490,8 +487,8 @@ impl Pump {
         false
     }
 
-    /// Looks at what is acknowledged; whether that is more than at the last look since there was
-    /// progress, which is progress, too.
+    /// Looks at what the client has acknowledged. Returns whether that is more than at the last
+    /// look, which counts as progress.
     fn look(&mut self, now: Instant) -> bool {
         let acknowledged = self.acknowledged();
         let progress = self.meter.progress();
@@ -509,8 +506,8 @@ impl Pump {
         is_more
     }
 
-    /// What the client of a download has acknowledged, where the system tells. What it has not
-    /// would not do: what TLS held back takes the place of what was acknowledged.
+    /// How many bytes the client of a download has acknowledged, if the system reports it. The
+    /// number of unacknowledged bytes would not do: what TLS has held back refills the queue.
     fn acknowledged(&self) -> Option<u64> {
         let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
             return None;
@@ -518,11 +515,11 @@ impl Pump {
         ftpdlib_sys::acknowledged(stream.socket().get_ref().as_fd()).ok()
     }
 
-    /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
-    /// disk that a thread still waits for, with the file.
+    /// Ends a transfer that has made no progress for too long. Its client is gone, unless a thread
+    /// still waits for the disk.
     ///
-    /// Lines of a reply have no other way to tell that they are not all: there the session ends,
-    /// too.
+    /// For a listing sent as a reply the session ends too: there is no other way to show that lines
+    /// are missing.
     pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         let by_disk = match &self.route {
             Route::Send(_, produce) => produce.is_on_thread(),
@@ -536,14 +533,13 @@ impl Pump {
         Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
     }
 
-    /// Whether the rate allows to go on after a pause.
+    /// Whether a pause for the rate is over.
     pub(crate) fn may_resume(&self, now: Instant) -> bool {
         self.resume_at.is_some_and(|at| at <= now)
     }
 
-    /// When to look for the first time since the last progress. Later looks are compared with that
-    /// one, so it comes long before the next: a client that reads slowly acknowledges rarely, and
-    /// then much at once.
+    /// When to look for the first time after the last progress. Later looks are compared with this
+    /// one, so it comes long before them: a slow client acknowledges rarely, and then much at once.
     fn look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
@@ -560,13 +556,13 @@ impl Pump {
         } else {
             self.handshake_timeout
         };
-        // Never, where the time cannot be represented.
+        // No deadline if the time cannot be represented.
         timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
     }
 }
 
-/// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
-/// stands in for it and is shared by all transfers of that user's sessions that have the same.
+/// The meter of a transfer that begins `now`. It keeps to the server's rate, or instead to the
+/// user's, which all transfers of that user's sessions share.
 fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: Instant) -> Meter {
     let (service, login) = (account.service(), account.login());
     let dtp = &service.dtp;
@@ -583,7 +579,7 @@ fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: I
     Meter::new(Throttle::new(rate, now), shared, now)
 }
 
-/// What is told where a file ends before the size it had when it was opened.
+/// The refusal for a file that has become shorter than it was when it was opened.
 fn became_shorter() -> Refusal {
     Refusal::new(451, "File became shorter while it was sent.")
 }

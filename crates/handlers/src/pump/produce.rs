@@ -1,5 +1,5 @@
-//! Downloads and listings: files inside the kernel, where that can be done; or else bytes that are
-//! made here: read, translated, formatted.
+//! Downloads and listings: files inside the kernel if possible, otherwise bytes that are read,
+//! translated or formatted here.
 
 use std::io;
 use std::mem;
@@ -17,41 +17,40 @@ use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 
-/// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
+/// Directory entries shown in one piece of work and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
-/// Most bytes of a listing of names only that are made in one go.
+/// Most bytes of a listing of names that are made in one go.
 const NAMES_PIECE: usize = 64 << 10;
 
-/// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece
-/// of work would take longer than the piece.
+/// Bytes of a large listing that are made in one go on a thread: changing threads for each piece of
+/// work would take longer than the piece.
 const LARGE_PIECE: usize = 256 << 10;
 
-/// The longest that a piece of work takes, where entries take longer, such as links that lead
-/// through many directories: after this time the rest is left for the next turn.
+/// The longest time of a piece of work. Entries may take longer than usual, such as links that lead
+/// through many directories; the rest is left for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
 
-/// How long pieces of work on the loop follow each other in a turn, if they show nothing yet or
-/// nothing but names: about as long as entries take that are shown.
+/// How long pieces of work on the loop follow each other in a turn if they show nothing yet, or
+/// only names: about as long as a piece that shows entries takes.
 const GO_ON_TIME: Duration = Duration::from_micros(100);
 
-/// How long one listing has a thread before others that wait for one have theirs.
+/// How long a listing may use a thread while others wait for one.
 const THREAD_TIME: Duration = Duration::from_millis(50);
 
-/// What a piece of a listing that goes on counts for in a turn: all of it, so that others wait no
-/// longer.
+/// What a piece of a listing counts for in a turn: the whole turn, so that others wait no longer.
 const ENTRIES_COST: usize = TURN_BYTES;
 
-/// Sends what a source gives, a buffer at a time.
+/// Sends the bytes of a source, a buffer at a time.
 pub(super) struct Produce {
     state: State,
-    /// Being sent, from `sent` on.
+    /// The bytes being sent, from `sent` on.
     buffer: Vec<u8>,
     sent: usize,
 }
 
 enum State {
-    /// More can be had.
+    /// The source may have more.
     Source(Source),
     /// More is being made on a thread, which closes a source that has ended.
     Working(Task<(Vec<u8>, Filled)>),
@@ -68,7 +67,7 @@ enum Source {
         file: OpenedRead,
         ascii: Option<AsciiSender>,
         chunk: usize,
-        /// How it is sent inside the kernel, as long as that can be done.
+        /// Sends the file inside the kernel, as long as that works.
         send_file: Option<SendFile>,
     },
     Listing(Box<ListingStream>),
@@ -101,7 +100,7 @@ impl Source {
                 } else if listing.is_of_names() {
                     (NAMES_PIECE, GO_ON_TIME)
                 } else {
-                    // As soon as entries are shown, and not only their names collected.
+                    // Stops once entries are shown, and their names not only collected.
                     (1, GO_ON_TIME)
                 };
                 loop {
@@ -146,11 +145,12 @@ fn sent<T>(
     })
 }
 
-/// Puts the next bytes of a file, at most a `chunk`, into `buffer`; whether there may be more.
+/// Puts the next bytes of a file, at most a `chunk`, into `buffer`. Returns whether there may be
+/// more.
 ///
-/// Where the size that the file had when it was opened is known, its end is not to come before; and
-/// what is added meanwhile is not sent, as it is not by sendfile. At that size the read that would
-/// find nothing is saved for a local file. Any other is asked for its end, and may still fail.
+/// If the size that the file had when it was opened is known, the file must not end before it, and
+/// what is added later is not sent, as with sendfile. At that size, a local file is not read again;
+/// any other is read to its end, which may still fail.
 fn read_on(
     account: &Account,
     file: &mut dyn ReadFile,
@@ -168,8 +168,8 @@ fn read_on(
     Ok(!buffer.is_empty() && (buffer.len() < rest || is_asked))
 }
 
-/// What is left of a file up to the size that it had when it was opened. `None` also for a size of
-/// 0, which files that the kernel makes up tell (procfs).
+/// How many bytes are left up to the size that a file had when it was opened. `None` also for a
+/// size of 0, which generated files (procfs) report.
 fn rest_of(file: &dyn ReadFile) -> Option<usize> {
     let size = file.size().filter(|&size| size > 0)?;
     let rest = size.saturating_sub(file.offset());
@@ -177,7 +177,7 @@ fn rest_of(file: &dyn ReadFile) -> Option<usize> {
 }
 
 impl Produce {
-    /// The download of `file`, inside the kernel if `in_kernel` and where that can be done.
+    /// Creates the download of `file`, inside the kernel if `in_kernel` and if possible.
     pub(super) fn file(
         file: OpenedRead,
         transfer_type: TransferType,
@@ -215,7 +215,7 @@ impl Produce {
         {
             match in_kernel.run(file, stream, turn) {
                 Outcome::Step(step) => return step,
-                // All of it is copied then.
+                // The whole file is copied instead.
                 Outcome::Unsupported => *send_file = None,
             }
         }
@@ -227,8 +227,8 @@ impl Produce {
                 break step;
             }
         };
-        // Nothing that was made waits for a thread or for the rate, or is lost where the source
-        // fails. The end of all takes it along.
+        // What was encrypted must not wait for a thread or for the rate, or get lost if the source
+        // fails. At the end of the data it leaves with the end of the stream.
         if !matches!(step, Step::Ended(_, None))
             && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), stream, turn)
         {
@@ -237,7 +237,7 @@ impl Produce {
         step
     }
 
-    /// The same, as lines of a reply: each after a blank.
+    /// Runs a listing sent as a reply: each of its lines follows a blank.
     pub(super) fn run_to_replies(&mut self, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
             Reply::encode_inner(&self.buffer[self.sent..], turn.pcx.replies);
@@ -252,7 +252,7 @@ impl Produce {
         }
     }
 
-    /// Sends all of the buffer.
+    /// Sends the whole buffer.
     fn send(
         &mut self,
         stream: &mut dyn Transport,
@@ -268,14 +268,14 @@ impl Produce {
         Ok(())
     }
 
-    /// Whether more is being made on a thread.
+    /// Whether a thread is filling the buffer.
     pub(super) fn is_on_thread(&self) -> bool {
         matches!(self.state, State::Working(_))
     }
 
-    /// Puts more into the buffer, of which all is sent, here or on a thread.
+    /// Fills the buffer again after all of it is sent, here or on a thread.
     ///
-    /// That is progress, even where nothing is to be sent yet, as when names are collected; and a
+    /// This counts as progress even if there is nothing to send yet, while names are collected: a
     /// client cannot take what the disk has not given.
     fn refill(&mut self, turn: &mut Turn<'_, '_, '_>) -> Result<(), Step> {
         match mem::replace(&mut self.state, State::Exhausted) {

@@ -14,45 +14,45 @@ use super::{Step, Turn};
 use crate::DtpHandler;
 use crate::jobs::{Account, finish, upload_lane, upload_size, write_all};
 
-/// Writes what the client sends.
+/// Writes what the client sends to a file.
 pub(super) struct Receive {
     state: State,
     ascii: Option<AsciiReceiver>,
     splice: Splice,
-    /// How large the file was when the transfer began.
+    /// The size of the file when the transfer began.
     before: u64,
-    /// The first bytes, which may remove much from the file, have not come yet.
+    /// Whether the first bytes have yet to come. They may free what the file held.
     may_remove: bool,
-    /// Received and not written yet; only used where writing may block, or bytes are translated.
+    /// Bytes received but not written yet. Only used if writing may block or bytes are translated.
     buffer: Vec<u8>,
-    /// The most that is read at once, if it is set.
+    /// Most bytes read at once, if that is set.
     size: Option<usize>,
 }
 
-/// What is read at once for a thread to write, where nothing is set: each upload has that memory.
+/// Most bytes read at once for a thread to write, if nothing is set: each upload has this memory.
 const BUFFER_ON_THREADS: usize = 64 << 10;
 
-/// By how much a byte around those of a TLS record counts for more in a turn than one of these: a
-/// record has some 22, and takes as long as moving hundreds of bytes, however few it holds.
+/// How many bytes of data one byte of overhead of a TLS record counts for in a turn: a record has
+/// some 22 of them, and takes as long as moving hundreds of bytes, however few it holds.
 const OVERHEAD_COST: usize = 12;
 
 enum State {
-    /// The file is here.
+    /// The file is open, and no thread uses it.
     Open(Box<dyn WriteFile>),
-    /// All has come, and the file is to be finished with this end.
+    /// All data has come. The file must be finished with this end.
     AllReceived(Box<dyn WriteFile>, TransferEnd),
-    /// A piece is being written on a thread; then the upload may have to end.
+    /// A piece is being written on a thread. If there is an end, the upload then stops with it.
     Writing(Task<Written>, Option<TransferEnd>),
     /// The file is being finished on a thread.
     Finishing(Task<Result<(), Refusal>>, TransferEnd, Option<Refusal>),
-    /// It is over.
+    /// The upload is over.
     Over,
 }
 
-/// A piece that was written: the file and the buffer come back.
+/// What comes back from a thread that has written a piece: the file, the buffer and the outcome.
 type Written = (Box<dyn WriteFile>, Vec<u8>, Result<(), Refusal>);
 
-/// What came from the data connection.
+/// What has come from the data connection.
 pub(super) enum Received {
     Bytes(usize),
     Nothing,
@@ -60,7 +60,7 @@ pub(super) enum Received {
 }
 
 impl Receive {
-    /// An upload into `file`, inside the kernel if `in_kernel` and where that can be done.
+    /// Creates the upload into `file`, inside the kernel if `in_kernel` and if possible.
     pub(super) fn new(
         account: &Account,
         file: Box<dyn WriteFile>,
@@ -102,7 +102,7 @@ impl Receive {
         }
     }
 
-    /// Takes a piece that has come, and writes it into the file.
+    /// Takes a piece that has come and writes it to the file.
     fn take(
         &mut self,
         mut file: Box<dyn WriteFile>,
@@ -143,16 +143,16 @@ impl Receive {
         Ok(())
     }
 
-    /// Writes what is left, now that nothing more comes, and finishes the file.
+    /// Writes what is left after the end of the data, and finishes the file.
     fn take_end(
         &mut self,
         mut file: Box<dyn WriteFile>,
         end: TransferEnd,
         turn: &mut Turn<'_, '_, '_>,
     ) -> Result<(), Step> {
-        // From here on it is the disk that is waited for.
+        // From here on, the transfer waits for the disk only.
         turn.advanced();
-        // A CR at a break may be half of a CRLF. A client that resumes by SIZE sends it again.
+        // After a break, a CR may be half of a CRLF. A client that resumes by SIZE sends it again.
         if let (TransferEnd::Complete, Some(ascii)) = (&end, &mut self.ascii) {
             ascii.finish(&mut self.buffer);
         }
@@ -171,8 +171,8 @@ impl Receive {
         Err(self.finish(file, end, refusal, turn))
     }
 
-    /// Goes on once a piece has been written on a thread; or finishes the file, if the upload is to
-    /// `stop` there.
+    /// Continues after a thread has written a piece, or finishes the file if the upload must
+    /// `stop`.
     fn await_written(
         &mut self,
         task: Task<Written>,
@@ -187,7 +187,7 @@ impl Receive {
             let refusal = Refusal::local_error();
             return Err(Step::Ended(TransferEnd::LocalError, Some(refusal)));
         };
-        // The client could send nothing meanwhile.
+        // Meanwhile nothing was read, so the client is not to blame.
         turn.advanced();
         self.buffer = buffer;
         self.buffer.clear();
@@ -204,7 +204,7 @@ impl Receive {
         }
     }
 
-    /// Ends the upload once its file has been finished on a thread.
+    /// Ends the upload after a thread has finished its file.
     fn await_finished(
         &mut self,
         task: Task<Result<(), Refusal>>,
@@ -223,15 +223,15 @@ impl Receive {
         }
     }
 
-    /// Notes that the client had given the upload up before its end came.
+    /// Notes that the client had aborted the upload before its end came.
     pub(super) fn note_abor(&mut self) {
         if let State::AllReceived(_, end) = &mut self.state {
             *end = TransferEnd::Aborted;
         }
     }
 
-    /// Stops as `end` says, once what is being written is written. A connection that never became
-    /// secure leaves no new file behind, whatever ended it: so the file is told.
+    /// Stops with this `end`, after what is being written. If the data connection never became
+    /// secure, the file is told so, whatever the end: no new file is left behind.
     pub(super) fn abort(
         &mut self,
         end: TransferEnd,
@@ -257,12 +257,12 @@ impl Receive {
         }
     }
 
-    /// Whether a piece is being written on a thread, or the file finished.
+    /// Whether a thread is writing a piece or finishing the file.
     pub(super) fn is_on_thread(&self) -> bool {
         matches!(self.state, State::Writing(..) | State::Finishing(..))
     }
 
-    /// Whether nothing more will be received, and only a job is waited for.
+    /// Whether nothing more will be received, and the upload waits only for a job.
     pub(super) fn is_finishing(&self) -> bool {
         match &self.state {
             State::Writing(_, stop) => stop.is_some(),
@@ -271,7 +271,7 @@ impl Receive {
         }
     }
 
-    /// Moves a piece into the file, here.
+    /// Moves a piece to the file on the loop.
     fn move_piece(
         &mut self,
         file: &mut dyn WriteFile,
@@ -296,7 +296,7 @@ impl Receive {
         })
     }
 
-    /// Reads a buffer full, or as much as there is, for a thread to write.
+    /// Fills the buffer with what has come, for a thread to write.
     fn collect(
         &mut self,
         stream: &mut dyn Transport,
@@ -310,7 +310,8 @@ impl Receive {
         })
     }
 
-    /// Reads a piece of at most `most` bytes into the loop's buffer, and has `take` take it.
+    /// Reads a piece of at most `most` bytes into the loop's scratch buffer, and hands it to
+    /// `take`.
     fn read(
         &mut self,
         stream: &mut dyn Transport,
@@ -329,7 +330,7 @@ impl Receive {
         outcome.map(|()| received)
     }
 
-    /// Where the next piece is written; `None` for here.
+    /// The lane for writing the next piece; `None` for the loop.
     fn lane<'a>(&self, account: &'a Account, file: &dyn WriteFile) -> Option<&'a Lane> {
         match self.may_remove {
             true => upload_lane(account, file, 0),
@@ -337,13 +338,13 @@ impl Receive {
         }
     }
 
-    /// Adds what was received to the buffer, translated where it is to be.
+    /// Adds received bytes to the buffer, translated if the type is ASCII.
     fn keep(&mut self, bytes: &[u8]) {
         match &mut self.ascii {
             Some(ascii) => ascii.translate(bytes, &mut self.buffer),
             None => self.buffer.extend_from_slice(bytes),
         }
-        // Of a first piece that was translated, all may have been kept back.
+        // The translation may have kept back all of the first piece.
         self.may_remove &= self.buffer.is_empty();
     }
 
@@ -362,7 +363,7 @@ impl Receive {
         });
         match task {
             Ok(task) => self.state = State::Writing(task, stop),
-            // The file went with the job, unfinished: the upload ends as a local error.
+            // The file was dropped with the job, unfinished: the upload ends with a local error.
             Err(error) => turn.no_thread(&error),
         }
     }
@@ -378,7 +379,7 @@ impl Receive {
         self.finish_told(file, end.clone(), end, refusal, turn)
     }
 
-    /// The same, where the file is `told` of another end than the client.
+    /// Finishes the file, which is `told` another end than the client.
     fn finish_told(
         &mut self,
         file: Box<dyn WriteFile>,
@@ -408,7 +409,7 @@ impl Receive {
     }
 }
 
-/// The end of an upload whose file was finished with `outcome`: the first failure counts.
+/// The end of an upload whose file was finished with `outcome`. The first failure counts.
 fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal>) -> Step {
     match (refusal, outcome) {
         (Some(refusal), _) => Step::Ended(end, Some(refusal)),
@@ -422,7 +423,7 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
 
 fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_, '_>) -> Received {
     let outcome = stream.read(turn.pcx.cx, buffer);
-    // There may be much of it though nothing came.
+    // Records may have overhead without data.
     let overhead = stream.take_overhead();
     turn.meter.charge(overhead.saturating_mul(OVERHEAD_COST));
     match outcome {
@@ -444,7 +445,7 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::InvalidData {
-                // A record that was changed on its way, or no record: no mere loss.
+                // A forged record, or none at all: more than a lost connection.
                 turn.warn(&error);
             }
             Received::End(turn.failed(&error, stream))

@@ -12,8 +12,8 @@ use mio::net::TcpStream;
 use super::{PumpContext, Step, Turn, became_shorter, is_lost};
 use crate::jobs::broken_off;
 
-/// What is left of a file is copied once it is no more than this: it then leaves together with the
-/// end of the stream, which saves a segment and sendfile's pipe.
+/// The last bytes of a file, up to this many, are copied: they leave together with the end of the
+/// stream, which saves a segment and sendfile's pipe.
 const SMALL: usize = 32 << 10;
 
 /// Sends a local file with sendfile(2), up to the size it had when it was opened.
@@ -22,7 +22,7 @@ pub(super) struct SendFile {
     size: u64,
 }
 
-/// What sendfile came to.
+/// The outcome of sendfile.
 pub(super) enum Outcome {
     Step(Step),
     /// The very first call showed that the file cannot be sent this way; nothing was sent.
@@ -30,8 +30,8 @@ pub(super) enum Outcome {
 }
 
 impl SendFile {
-    /// `None` if `file` is not a local one with a known size. 0 is none: files that the kernel
-    /// makes up (procfs) tell that, whatever is in them.
+    /// Returns `None` unless `file` is local and has a known size. A size of 0 counts as unknown:
+    /// generated files (procfs) report it, whatever they hold.
     pub(super) fn new(file: &dyn ReadFile) -> Option<Self> {
         file.descriptor()?;
         let size = file.size().filter(|&size| size > 0)?;
@@ -41,7 +41,7 @@ impl SendFile {
         })
     }
 
-    /// Sends what may be sent of `file`, always the same one.
+    /// Sends as much of `file` as this turn allows. Always called with the same file.
     pub(super) fn run(
         &mut self,
         file: &dyn ReadFile,
@@ -54,8 +54,9 @@ impl SendFile {
                 Err(step) => return Outcome::Step(step),
             };
             match self.send(file, stream, allowed, turn.pcx) {
-                // It never had the size it tells. Of any other, its size now tells nothing: it may
-                // have been emptied for the read, and written again since.
+                // A generated file never had the size that it reports. The current size of other
+                // files proves nothing: they may have been emptied before the read and written
+                // again since.
                 Ok(0) if file.descriptor().is_some_and(ftpdlib_sys::is_made_up) => break,
                 Ok(0) => {
                     let end = Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
@@ -106,7 +107,7 @@ fn failed(error: io::Error, sent: u64, stream: &TcpStream) -> Outcome {
     })
 }
 
-/// Sends the last `rest` bytes of `file`, with the end of the stream, which has to follow.
+/// Sends the last `rest` bytes of `file`. The end of the stream must follow.
 fn send_last(
     stream: &Socket<TcpStream>,
     file: BorrowedFd<'_>,

@@ -13,14 +13,14 @@ use super::receive::Received;
 use super::{Turn, is_lost};
 use crate::jobs::write_piped;
 
-/// Bytes of an upload that are copied before pipes come into it: for a file that ends before, or
-/// a client that is slow, copying costs no more.
+/// Bytes of an upload that are copied before splicing begins: copying costs no more for a smaller
+/// file or a slow client.
 const FROM: u64 = 256 << 10;
 
 thread_local! {
-    /// Serves all uploads of a loop, one piece after the other: between two it is empty, and one
-    /// that may not be is dropped. A pipe for each upload would exhaust what an ordinary user's
-    /// pipes may hold together. A thread has one loop, which knows nothing of pipes itself.
+    /// One pipe for all uploads of a thread's loop. It is empty between two pieces; a pipe that may
+    /// not be empty is dropped. A pipe for each upload would exceed what an ordinary user's pipes
+    /// may hold together.
     static PIPE: Cell<Option<Pipe>> = const { Cell::new(None) };
 }
 
@@ -31,13 +31,13 @@ pub(super) struct Splice {
 }
 
 impl Splice {
-    /// Splicing is tried if `enabled`.
+    /// Tries splicing if `enabled`.
     pub(super) fn new(enabled: bool) -> Self {
         Self { enabled }
     }
 
-    /// Moves what has come, up to `allowed` bytes; `None` where that cannot be done, or is not
-    /// worth it yet, and nothing was moved.
+    /// Moves what has come, up to `allowed` bytes. Returns `None` if splicing is impossible or not
+    /// worth it yet; nothing was moved then.
     ///
     /// # Errors
     ///
@@ -60,19 +60,19 @@ impl Splice {
             socket.try_io(|| pipe.fill(socket.as_fd(), allowed))
         });
         let received = match filled {
-            // At the mark of urgent data splice stops for good, and says that this is the end once
-            // the client has ended its side, whatever is behind the mark. Reading goes beyond it.
+            // splice never gets past the mark of urgent data, and reports the end there once the
+            // client has ended its side, whatever is behind the mark. Reading gets past it.
             Ok(0) => return Ok(self.give_up(pipe)),
             Ok(bytes) => {
-                // What the client sent counts, whatever the disk makes of it.
+                // The client has sent it, whatever the disk does with it.
                 turn.moved(bytes);
-                // Where this fails the pipe goes, with what is left in it.
+                // On an error the pipe is dropped with what is left in it.
                 self.enabled = write_piped(turn.account, file, &pipe, bytes)?;
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
-                // At that mark splice also says `WouldBlock` when there are bytes to read. No event
-                // will tell of them again, so reading must be tried now.
+                // At that mark splice also reports `WouldBlock` although there are bytes to read.
+                // No event would report them again, so reading must be tried now.
                 io::ErrorKind::WouldBlock if turn.pcx.cx.may_stop_short(socket.id()) => {
                     turn.pcx.cx.note_unread(socket.id());
                     return Ok(self.give_up(pipe));
@@ -90,7 +90,7 @@ impl Splice {
         Ok(Some(received))
     }
 
-    /// Leaves the rest of the upload to copying; `pipe` is empty.
+    /// Leaves the rest of the upload to copying. `pipe` is empty.
     fn give_up(&mut self, pipe: Pipe) -> Option<Received> {
         PIPE.set(Some(pipe));
         self.enabled = false;
@@ -98,7 +98,7 @@ impl Splice {
     }
 }
 
-/// The pipe of this thread; `None` if there is no way to make one.
+/// Takes the pipe of this thread, or creates one; `None` if the system refuses.
 fn take_pipe() -> Option<Pipe> {
     PIPE.take().or_else(|| {
         let made = Pipe::new();

@@ -1,4 +1,4 @@
-//! What a transfer has in one turn of the loop, and how it tells the log.
+//! What a transfer may use in one turn of the loop, and its log lines.
 
 use std::fmt;
 use std::io;
@@ -12,14 +12,14 @@ use super::Step;
 use super::meter::Meter;
 use crate::jobs::Account;
 
-/// Replies held for a client that does not read them; beyond that it is not listened to, and a
-/// listing that goes there waits.
+/// Most bytes of replies held for a client that does not read them. Beyond this, no further lines
+/// of it are read, and a listing sent as a reply waits.
 pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 
-/// What the pumps need of their connection.
+/// What a pump needs of its connection.
 pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,
-    /// Replies waiting to be sent: where a listing goes that has no data connection.
+    /// The replies waiting to be sent, to which a listing without a data connection is added.
     pub(crate) replies: &'a mut Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn warn(account: &Account, what: impl fmt::Display) {
     log::warn!("{account} data connection: {what}");
 }
 
-/// Logs what is remarkable about it.
+/// Logs what is remarkable about a data connection of `account`.
 pub(super) fn info(account: &Account, what: impl fmt::Display) {
     log::info!("{account} data connection: {what}");
 }
@@ -54,14 +54,14 @@ pub(super) fn is_lost(error: &io::Error, stream: &TcpStream) -> bool {
         || matches!(
             error.kind(),
             io::ErrorKind::ConnectionRefused
-                // No TLS, or broken.
+                // Not TLS, or broken TLS.
                 | io::ErrorKind::InvalidData
                 | io::ErrorKind::UnexpectedEof
         )
         || stream.peer_addr().is_err()
 }
 
-/// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
+/// One turn of a transfer: its account, its meter, and what it needs of its connection.
 pub(super) struct Turn<'t, 'a, 'l> {
     pub(super) account: &'t Arc<Account>,
     pub(super) meter: &'t mut Meter,
@@ -79,7 +79,7 @@ impl Turn<'_, '_, '_> {
         self.meter.moved(bytes, self.pcx.cx.now());
     }
 
-    /// Notes that the transfer does not stand still.
+    /// Notes progress.
     pub(super) fn advanced(&mut self) {
         self.meter.advanced(self.pcx.cx.now());
     }
@@ -94,7 +94,7 @@ impl Turn<'_, '_, '_> {
         end_by(error, stream, self.account)
     }
 
-    /// Logs that the system gave no thread.
+    /// Logs that the system has no thread for the transfer.
     pub(super) fn no_thread(&self, error: &io::Error) {
         log::error!("{} no thread for a job: {error}", self.account);
     }

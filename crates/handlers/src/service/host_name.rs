@@ -13,8 +13,8 @@ use super::one_at_a_time::OneAtATime;
 
 /// A host name and its address, looked up from time to time.
 ///
-/// What one process finds is known to all that serve, and to those that are forked later: a parent
-/// has no thread to ask with.
+/// All processes of a server share what one of them finds, including those that are forked later: a
+/// parent process has no thread for look-ups.
 pub(crate) struct HostName {
     name: String,
     words: SharedWords,
@@ -23,30 +23,29 @@ pub(crate) struct HostName {
     lane: Lane,
 }
 
-/// The lower half is the address; a bit above it says whether there is one.
+/// The lower half is the address; a bit above it says whether it is known.
 const ADDRESS: usize = 0;
 
-/// When the next look-up may begin, in milliseconds since the name was made. Whoever begins one
-/// first moves this into the future, so that no other process begins one too.
+/// When the next look-up may begin, in milliseconds since this was created. A process that begins a
+/// look-up first moves this into the future, so that no other process begins one.
 const NEXT: usize = 1;
 
-/// An address that was found is not looked up again for this long: another process has just done
-/// so.
+/// How long a found address is not looked up again: another process has just done so.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// How long other processes leave a look-up to the one that began it, where an address is known.
+/// How long other processes wait for the one that has begun a look-up, if an address is known.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same where none is known: that process may have ended, and until another finds the address,
-/// clients are told one that they cannot reach.
+/// The same if no address is known: the process may have ended, and until another one finds the
+/// address, clients are told one that they cannot reach.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time between two look-ups of a name that has no address: a machine that starts may not have its
-/// name server yet.
+/// The time between two look-ups of a name without an address: a machine that starts may not reach
+/// its name server yet.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// Time between two look-ups of a name whose address is known: that of a name server's shortest
-/// usual answers.
+/// The time between two look-ups of a name whose address is known: the shortest usual lifetime of
+/// DNS records.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 impl HostName {
@@ -67,26 +66,26 @@ impl HostName {
         &self.name
     }
 
-    /// The address found last.
+    /// The latest address.
     pub(crate) fn address(&self) -> Option<Ipv4Addr> {
         let known = self.words[ADDRESS].load(Ordering::Acquire);
         (known > u64::from(u32::MAX)).then(|| Ipv4Addr::from_bits(known as u32))
     }
 
-    /// Looks the name up here and now, which may take long, unless an address is known, is being
-    /// asked for, or has just been asked for in vain.
+    /// Looks up the name at once, which may take long, unless an address is known, is being looked
+    /// up, or has just been looked up in vain.
     pub(crate) fn find(&self) {
         if self.address().is_none() && self.claim() {
             self.resolve();
         }
     }
 
-    /// After what time it is to be looked up again.
+    /// After what time to look up the name again.
     pub(crate) fn interval(&self) -> Duration {
         self.address().map_or(RETRY, |_| INTERVAL)
     }
 
-    /// Has a thread look the name up, unless one does already or has just done so.
+    /// Has a thread look up the name, unless one does already or has just done so.
     pub(crate) fn look_up(self: &Arc<Self>) {
         let Some(turn) = self.looking.begin() else {
             return;
@@ -109,7 +108,8 @@ impl HostName {
         if let Some(address) = found {
             self.learn(address);
         }
-        // Sooner than the next one of this process, whose time counts from the beginning of this.
+        // Sooner than this process's next look-up, whose time counts from the beginning of this
+        // one.
         let next = self.now() + millis(found.map_or(LITTLE_PATIENCE, |_| FRESH));
         self.words[NEXT].store(next, Ordering::Release);
     }
@@ -127,13 +127,13 @@ impl HostName {
         if found.is_empty() {
             log::warn!("masquerade address {}: no IPv4 address", self.name);
         }
-        // The order changes from answer to answer; the address need not.
+        // The order of addresses changes from answer to answer; the choice should not.
         let same = self.address().filter(|known| found.contains(known));
         same.or_else(|| found.first().copied())
     }
 
-    /// Whether this process is to look the name up now. One at a time is enough: the name server
-    /// may not answer, and not all are to wait for it.
+    /// Whether this process should look up the name now. Only one does at a time: if the name
+    /// server does not answer, the others need not wait for it.
     fn claim(&self) -> bool {
         let word = &self.words[NEXT];
         let (next, now) = (word.load(Ordering::Acquire), self.now());

@@ -34,15 +34,14 @@ pub(crate) use sessions::Phase;
 pub use sessions::{Reach, Sessions};
 use tls_source::TlsSource;
 
-/// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
-/// somebody else's server; an authorizer that computes limits itself.
+/// Most logins whose credentials are checked at once. An authorizer may wait for another server
+/// most of that time; one that computes has a limit of its own.
 const LOGINS: usize = 64;
 
 /// Most custom commands that run at once.
 const CUSTOM_COMMANDS: usize = 64;
 
-/// Most jobs that run at once of those that are too large for a loop: most of their time they wait
-/// for a disk.
+/// Most jobs that run at once among those too large for a loop. Mostly they wait for a disk.
 const LARGE_JOBS: usize = 32;
 
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
@@ -56,16 +55,16 @@ pub struct Service {
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
     pub(crate) mlsd_shows_links: bool,
-    /// How long a loop may look for a client's next command; zero where it may not.
+    /// How long a loop may poll for a client's next command; zero for not at all.
     pub(crate) busy_poll: Duration,
     pub(crate) log_prefix: LogPrefix,
     /// Most bytes that a digest reads; 0 for no limit.
     pub(crate) hash_limit: u64,
     pub(crate) dtp: DtpHandler,
     pub(crate) greeting: Option<Greeting>,
-    /// As it was given.
+    /// As given by the caller.
     masquerade_address: MasqueradeAddress,
-    /// In the order of the session's [`commands`](SessionConfig::commands), whose places are these.
+    /// In the order of the session's [`commands`](SessionConfig::commands).
     pub(crate) commands: Vec<CustomCommand>,
     proxies: Proxies,
     pub(crate) tls: Option<TlsSource>,
@@ -110,9 +109,9 @@ impl Service {
         Self::assemble(handler, shared, None)
     }
 
-    /// Makes the service of the same server with other settings, for the clients to come; limits,
-    /// threads and the list of sessions stay. Nothing changes for other clients until it
-    /// [takes over](Self::take_over).
+    /// Creates a service of the same server with other settings, for new clients. Limits, threads
+    /// and the list of sessions stay. Nothing changes for other clients until it [takes
+    /// over](Self::take_over).
     ///
     /// # Errors
     ///
@@ -127,17 +126,17 @@ impl Service {
         Self::assemble(handler, shared, self.masquerade.as_ref())
     }
 
-    /// Takes the place of `replaced`, before the first client. Which clients of that one may still
-    /// log in is for [`outdate_others`](Self::outdate_others) to say.
+    /// Takes the place of `replaced`, before the first client.
+    /// [`outdate_others`](Self::outdate_others) ends logins of that one's clients.
     pub fn take_over(&self, replaced: &Self) {
         let number = replaced.number.load(Ordering::Relaxed) + 1;
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// Lets nobody in any more who has connected under one of the services that this one has
-    /// [taken over](Self::take_over) from, in whatever order: their users and passwords may have
-    /// been withdrawn. Whoever tries to log in is told 421, from 5 seconds on: those who have just
-    /// connected are about to. Who is logged in stays.
+    /// Ends logins of clients that connected under one of the services that this one has [taken
+    /// over](Self::take_over) from: their users and passwords may have been withdrawn. From 5
+    /// seconds on, a client that tries to log in is told 421; until then, clients that have just
+    /// connected may still log in. Users who are logged in stay.
     pub fn outdate_others(&self, reach: Reach) {
         let number = self.number.load(Ordering::Relaxed);
         self.sessions.outdate_before(number, reach, Instant::now());
@@ -150,7 +149,7 @@ impl Service {
             .outdate_before(number + 1, reach, Instant::now());
     }
 
-    /// Whether clients of this service may not log in any more.
+    /// Whether clients of this service can no longer log in.
     pub(crate) fn is_outdated(&self, now: Instant) -> bool {
         let number = self.number.load(Ordering::Relaxed);
         self.sessions.is_outdated(number, now)
@@ -240,7 +239,7 @@ impl Service {
         }))
     }
 
-    /// Whether a client expects TLS before any text.
+    /// Whether clients expect TLS before any text.
     pub fn is_implicit_tls(&self) -> bool {
         self.session.tls.is_some_and(|rules| rules.implicit)
     }
@@ -260,8 +259,7 @@ impl Service {
         &self.sessions
     }
 
-    /// Logs the settings that whoever reads the log has to know (pyftpdlib: the lines of
-    /// `_log_start`).
+    /// Logs the most important settings (pyftpdlib: the lines of `_log_start`).
     pub fn log_settings(&self) {
         let session = &self.session;
         log::info!("masquerade (NAT) address: {}", self.masquerade_address);
@@ -272,37 +270,37 @@ impl Service {
         log::debug!("encoding: {}", session.encoding.name());
     }
 
-    /// Looks the name of the masquerade address up here and now, where it has one whose address is
-    /// not known yet: for a process that serves nobody so far.
+    /// Looks up the name of the masquerade address, if it has one whose address is not known yet.
+    /// Blocks: for a process that serves nobody so far.
     pub fn find_masquerade_address(&self) {
         if let Some(name) = &self.masquerade {
             name.find();
         }
     }
 
-    /// Has a thread look the name of the masquerade address up again, if it has one, and tells
-    /// after what time it is to be called again.
+    /// Has a thread look up the name of the masquerade address again, if it has one. Returns after
+    /// what time to call this again.
     pub fn refresh_masquerade_address(&self) -> Option<Duration> {
         let name = self.masquerade.as_ref()?;
         name.look_up();
         Some(name.interval())
     }
 
-    /// Has a thread look whether the files of certificates have changed, if that is wanted, and
-    /// tells after what time it is to be called again.
+    /// Has a thread check whether the files of certificates have changed, if that is wanted.
+    /// Returns after what time to call this again.
     pub fn refresh_certificates(&self) -> Option<Duration> {
         self.tls.as_ref()?.refresh()
     }
 
-    /// Looks here and now whether the files of certificates have changed, if that is wanted, for a
-    /// process that has no thread and serves nobody. The answer is whether certificates were read
-    /// again, for the clients to come, and after what time it is to be called again.
+    /// Checks whether the files of certificates have changed, if that is wanted, in a process that
+    /// has no thread and serves nobody. Returns whether certificates were read again, for new
+    /// clients, and after what time to call this again.
     pub fn refresh_certificates_here(&self) -> Option<(bool, Duration)> {
         self.tls.as_ref()?.refresh_here()
     }
 
-    /// Has [`refresh_certificates`](Self::refresh_certificates) do nothing in this process, whose
-    /// parent sees to that.
+    /// Makes [`refresh_certificates`](Self::refresh_certificates) do nothing in this process, since
+    /// its parent does it.
     pub fn leave_certificates_to_parent(&self) {
         if let Some(tls) = &self.tls {
             tls.leave_to_parent();
@@ -321,7 +319,7 @@ impl fmt::Debug for Service {
     }
 }
 
-/// What stays when a server gets other settings.
+/// What a server keeps when its settings change.
 struct Shared {
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
@@ -329,8 +327,8 @@ struct Shared {
     pool: Pool,
 }
 
-/// The host of a masquerade address that is a name: the `known` one, if it has that name. Its
-/// address holds until another is found: without one, clients are told the real one.
+/// The host of a masquerade address that is a name: the `known` one if it has the same name. Its
+/// address stays until another is found; without one, clients would be told the real address.
 fn masquerade_host(
     address: &MasqueradeAddress,
     known: Option<&Arc<HostName>>,

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody is at it.
+/// Whether a thread is doing the work.
 #[derive(Default)]
 pub(crate) struct OneAtATime(Arc<AtomicBool>);
 
 impl OneAtATime {
-    /// Lets the caller begin, unless another has not ended: the end is when the [`Turn`] is
-    /// dropped, also by a panic, or with a job that no thread was found for.
+    /// Lets the caller begin, unless another one has not ended. The work ends when the [`Turn`] is
+    /// dropped: also by a panic, or with a job that got no thread.
     pub(crate) fn begin(&self) -> Option<Turn> {
         let is_free = !self.0.swap(true, Ordering::AcqRel);
         is_free.then(|| Turn(Arc::clone(&self.0)))
     }
 }
 
-/// The turn of who has begun.
+/// Held while the work is done.
 #[must_use = "it ends when it is dropped"]
 pub(crate) struct Turn(Arc<AtomicBool>);
 

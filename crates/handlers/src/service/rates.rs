@@ -17,8 +17,9 @@ pub(crate) struct Rates {
 
 /// The rates in use, by user.
 ///
-/// A user has several in one direction if not all sessions were given the same at their login, as
-/// after a reload: each session keeps its own, and shares it with those that have it too.
+/// A user has several rates in one direction if sessions were given different ones at their logins,
+/// for example after a reload. Each session keeps its own, and shares it with those that have the
+/// same.
 #[derive(Default)]
 pub(crate) struct UserRates {
     shared: Mutex<HashMap<(String, TransferDirection, u64), Arc<SharedRate>>>,
@@ -49,25 +50,25 @@ impl UserRates {
     }
 }
 
-/// One rate for all transfers that have a share of it.
+/// A rate for all transfers that have a share of it.
 struct SharedRate(Mutex<State>);
 
 struct State {
     throttle: Throttle,
-    /// When each of the transfers took some last.
+    /// When each of the transfers last took something.
     takers: Vec<(u64, Instant)>,
     next_taker: u64,
 }
 
-/// A transfer that has taken nothing for so many spans leaves its part to the others.
+/// A transfer that has taken nothing for this many spans leaves its part to the others.
 const IDLE_SPANS: u32 = 4;
 
 impl State {
-    /// Takes the bytes that one of the transfers may move now: its part of what came in since it
-    /// took some last, and all that the others have left over.
+    /// Takes the bytes that one of the transfers may move now: its part of what has come in since
+    /// it last took something, and all that the others have left over.
     ///
-    /// Its part grows with the time since: when all of them come late, each gets as much more, and
-    /// not the first one all of it.
+    /// Its part grows with that time: if all transfers are late, each gets more, rather than the
+    /// first one everything.
     fn take(&mut self, taker: u64, now: Instant) -> usize {
         let span = self.throttle.span();
         let saved = self.throttle.allowance(now);
@@ -78,7 +79,7 @@ impl State {
                 *last = now;
             }
         }
-        // Where this one comes late, the others may be as late, and are not idle for that.
+        // If this transfer is late, the others may be as late without being idle.
         let idle = (span * IDLE_SPANS).max(since * 2);
         let is_active = |(_, last): &&(u64, Instant)| now.saturating_duration_since(*last) < idle;
         let active = self.takers.iter().filter(is_active).count();
@@ -91,7 +92,7 @@ impl State {
 }
 
 impl SharedRate {
-    /// Whether a new one would have more than this one.
+    /// Whether a new rate would have more than this one.
     fn owes(&self, now: Instant) -> bool {
         self.lock().throttle.owes_until() > now
     }
@@ -101,11 +102,11 @@ impl SharedRate {
     }
 }
 
-/// What one transfer has of a rate.
+/// A transfer's share of a rate.
 pub(crate) struct RateShare {
     rate: Arc<SharedRate>,
     taker: u64,
-    /// Taken, not yet moved.
+    /// Bytes that were taken but not moved yet.
     bytes: usize,
     /// When more may be taken.
     next: Instant,
@@ -117,7 +118,7 @@ impl RateShare {
             let mut state = rate.lock();
             let (taker, span) = (state.next_taker, state.throttle.span());
             state.next_taker += 1;
-            // It may take the part of one span at once.
+            // A new transfer may take the part of one span at once.
             let last = now.checked_sub(span).unwrap_or(now);
             state.takers.push((taker, last));
             taker
@@ -130,7 +131,7 @@ impl RateShare {
         }
     }
 
-    /// Bytes that may be moved now.
+    /// How many bytes may be moved now.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
         if self.bytes == 0 && self.next <= now {
             let mut state = self.rate.lock();
@@ -145,7 +146,7 @@ impl RateShare {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// When there may be more.
+    /// When there may be more to take.
     pub(crate) fn resume_at(&self) -> Instant {
         self.next
     }

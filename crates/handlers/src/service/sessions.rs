@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::Notifier;
 use ftpdlib_sys::SharedWords;
 
-/// What connections were told to do. It only ever moves down this list.
+/// What connections were told to do. It only ever changes to a later one.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
     /// Serve.
@@ -21,31 +21,31 @@ pub(crate) enum Phase {
     Ending,
 }
 
-/// Where the number of the next session is among the words that processes share.
+/// The index of the number of the next session in the words that processes share.
 const NEXT: usize = 0;
 
-/// Where that of the first service is that lets users in.
+/// The index of the number of the first service that lets users log in.
 const FIRST_CURRENT: usize = 1;
 
-/// Where the times are from which services before that let nobody in, in milliseconds since the
-/// list was made: that of service `n` at `n % MOST_FROM`.
+/// The index of the times from which earlier services let nobody log in, in milliseconds since the
+/// list was created: the time of service `n` is at `n % MOST_FROM`.
 const FROM: usize = 2;
 
-/// How many of the last services before it have such a time. All others have let nobody in since
-/// the next one but so many came.
+/// How many of the latest services have such a time. Earlier ones let nobody log in: this many
+/// services have come since.
 const MOST_FROM: u64 = 16;
 
-/// How many words there are.
+/// The number of words.
 const WORDS: usize = FROM + MOST_FROM as usize;
 
-/// How long earlier services still let users in: clients that have just connected are about to log
-/// in. Whoever was to be shut out may have logged in just before, and stays, too.
+/// How long earlier services still let users log in, for clients that have just connected. A user
+/// who was removed may log in just as well before, and stays logged in.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Whose sessions something is for.
+/// Which sessions something applies to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reach {
-    /// Those that this process serves, and the children that it forks from here on.
+    /// Those of this process, and of the children that it forks afterwards.
     ThisProcess,
     /// Those of all processes that [share](Sessions::share) their numbers with this one.
     AllProcesses,
@@ -55,33 +55,33 @@ pub enum Reach {
 pub struct Sessions {
     phase: AtomicU8,
     made: Instant,
-    /// Those of this process.
+    /// The words of this process.
     words: [AtomicU64; WORDS],
-    /// The same for several processes together.
+    /// The words of several processes together.
     of_all: OnceLock<SharedWords>,
-    /// Held while services become outdated. Of several processes, only one has others do so.
+    /// Held while services become outdated. Only one of several processes outdates services.
     outdating: Mutex<()>,
     open: Mutex<HashMap<u64, Notifier>>,
 }
 
 impl Sessions {
-    /// Has this process and the children it forks from here on number their sessions together, and
-    /// learn together which settings are outdated. To be called before the first session, and
-    /// once: later calls do nothing.
+    /// Lets this process and the children that it forks afterwards number their sessions together,
+    /// and share which settings are outdated. Must be called before the first session; later calls
+    /// do nothing.
     ///
     /// # Errors
     ///
     /// The system gives no memory to share.
     pub fn share(&self) -> io::Result<()> {
         if self.of_all.get().is_none() {
-            // Another thread may have set the same first.
+            // Another thread may have been first.
             let _ = self.of_all.set(SharedWords::new(WORDS)?);
         }
         Ok(())
     }
 
-    /// Tells idle clients `421` and ends their sessions; transfers in progress are waited for, then
-    /// their sessions end too.
+    /// Tells idle clients `421` and ends their sessions. Sessions with a transfer in progress end
+    /// after it.
     pub fn drain(&self) {
         self.enter(Phase::Draining);
     }
@@ -91,7 +91,7 @@ impl Sessions {
         self.enter(Phase::Ending);
     }
 
-    /// Connections open now.
+    /// How many connections are open.
     pub fn count(&self) -> usize {
         self.open().len()
     }
@@ -115,8 +115,8 @@ impl Sessions {
         }
     }
 
-    /// Has services with a lower number than `first` let nobody in any more, from a moment after
-    /// `now` on.
+    /// Lets nobody log in through services with a number below `first`, from shortly after `now`
+    /// on.
     pub(crate) fn outdate_before(&self, first: u64, reach: Reach, now: Instant) {
         let words = match (reach, self.of_all.get()) {
             (Reach::AllProcesses, Some(words)) => words,
@@ -126,7 +126,7 @@ impl Sessions {
             .outdating
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // The time of those that are outdated already stays.
+        // Services that are outdated already keep their time.
         let before = words[FIRST_CURRENT].load(Ordering::Acquire);
         for number in before..first {
             words[from(number)].store(self.millis(now + GRACE), Ordering::Release);
@@ -134,7 +134,7 @@ impl Sessions {
         words[FIRST_CURRENT].fetch_max(first, Ordering::AcqRel);
     }
 
-    /// Whether the service with this number lets nobody in any more.
+    /// Whether the service with this number lets nobody log in any more.
     pub(crate) fn is_outdated(&self, number: u64, now: Instant) -> bool {
         let of_all = self.of_all.get().map(|words| &words[..]);
         let all = [Some(&self.words[..]), of_all];
@@ -162,7 +162,7 @@ impl Sessions {
     }
 }
 
-/// Where the time is from which the service with this number lets nobody in.
+/// The index of the time from which the service with this number lets nobody log in.
 fn from(number: u64) -> usize {
     FROM + (number % MOST_FROM) as usize
 }

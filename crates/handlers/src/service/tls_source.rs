@@ -1,4 +1,4 @@
-//! Where the control connections of a server get their TLS configuration from.
+//! The source of the TLS configuration of control connections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,19 +11,19 @@ use super::one_at_a_time::OneAtATime;
 use crate::SettingsError;
 use crate::settings::OfferedTls;
 
-/// Certificates, looked at again from time to time if that is wanted.
+/// Certificates whose files are checked for changes from time to time, if that is wanted.
 pub(crate) struct TlsSource {
     files: Arc<Files>,
     interval: Option<Duration>,
     lane: Lane,
     looking: OneAtATime,
-    /// The parent process looks at them.
+    /// Whether the parent process checks them instead.
     left_to_parent: AtomicBool,
 }
 
 struct Files {
     config: ReloadingConfig,
-    /// The error of the last look, if it failed: it is logged once.
+    /// The error of the last check, if it has failed. It is logged once.
     told: Mutex<Option<String>>,
 }
 
@@ -42,13 +42,13 @@ impl TlsSource {
         })
     }
 
-    /// For a new control connection.
+    /// The configuration for a new control connection.
     pub(crate) fn session(&self) -> Result<TlsSession, TlsError> {
         self.files.config.current().session()
     }
 
-    /// Has a thread look at the files, unless one does already; the time until they are to be
-    /// looked at again.
+    /// Has a thread check the files, unless one does already. Returns the time until the next
+    /// check.
     pub(crate) fn refresh(&self) -> Option<Duration> {
         let left = self.left_to_parent.load(Ordering::Relaxed);
         let interval = self.interval.filter(|_| !left)?;
@@ -65,28 +65,28 @@ impl TlsSource {
         Some(interval)
     }
 
-    /// Looks at the files here and now; whether they were read again, and the time until they are
-    /// to be looked at again.
+    /// Checks the files at once. Returns whether they were read again, and the time until the next
+    /// check.
     pub(crate) fn refresh_here(&self) -> Option<(bool, Duration)> {
         let interval = self.interval?;
         Some((self.files.look(), interval))
     }
 
-    /// Looks at nothing any more.
+    /// Stops checking.
     pub(crate) fn leave_to_parent(&self) {
         self.left_to_parent.store(true, Ordering::Relaxed);
     }
 }
 
 impl Files {
-    /// Whether they were read again.
+    /// Whether the certificates were read again.
     fn look(&self) -> bool {
         let outcome = self.config.refresh();
         let problem = outcome.as_ref().err().map(ToString::to_string);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match (&outcome, &problem) {
             (Ok(true), _) => log::info!("certificates read again, for new sessions"),
-            // Files that cannot be read for the moment are tried each time.
+            // Files that cannot be read for the moment are tried again each time.
             (Err(_), Some(problem)) if told.as_ref() != Some(problem) => {
                 log::error!("certificates not changed: {problem}");
             }

@@ -1,4 +1,4 @@
-//! Commands that the server's owner adds.
+//! Custom commands.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,26 +20,27 @@ const MAX_NAME: usize = 16;
 /// What a command does.
 type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Send + Sync;
 
-/// A command beside the built-in ones, or in the place of one (pyftpdlib: a new `ftp_SITE_X` method
-/// with its `proto_cmds` entry, or an overridden `ftp_X`).
+/// A custom command, which may replace a built-in one (pyftpdlib: a new `ftp_SITE_X` method with
+/// its `proto_cmds` entry, or an overridden `ftp_X`).
 ///
-/// Its function runs on a thread that may block; the session's next command waits for it. It shows
-/// in HELP, or in SITE HELP, and in FEAT if it says so. By a reply of 421 it ends the session, and
-/// aborts a transfer in progress.
+/// Its function runs on a thread and may block; the session's next command waits for it. HELP or
+/// SITE HELP lists it, and FEAT does if asked to. A reply of 421 ends the session, and aborts a
+/// transfer in progress.
 ///
-/// It cannot change the session (the working directory, the type, a restart offset, what RNFR has
-/// named), and cannot use a data connection. So in the place of a command that does, such as CWD,
-/// TYPE, REST, RNFR, PASV or RETR, it can only refuse: the client of one that replies 250 to CWD,
-/// or 350 to REST, goes on as if that had been done. SITE itself, USER, PASS, REIN, QUIT, ABOR,
-/// AUTH, PBSZ, PROT, CCC and ADAT cannot be replaced at all.
+/// The function cannot change the session (the working directory, the type, a restart offset, the
+/// name given by RNFR), and cannot use a data connection. So it can only refuse commands that do,
+/// such as CWD, TYPE, REST, RNFR, PASV or RETR: after a reply of 250 to CWD, or 350 to REST, the
+/// client would continue as if that had been done. SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH,
+/// PBSZ, PROT, CCC and ADAT cannot be replaced.
 ///
-/// One that replaces a command cannot call what it replaces: to have a say before a built-in
-/// command there is [`Observer::on_command`](crate::Observer::on_command), and to change what it
-/// does to files a [`Layer`](ftpdlib_filesystems::Layer).
+/// A custom command cannot call the command that it replaces. To decide whether a built-in command
+/// is carried out, use [`Observer::on_command`](crate::Observer::on_command); to change what it
+/// does to files, a [`Layer`](ftpdlib_filesystems::Layer).
 ///
-/// It acts as the user meanwhile where the authorizer impersonates, but a program that it starts
-/// does not: that has root's real id and can become root again. It must be given the user's ids and
-/// groups itself; see [`Authorizer::impersonate`](ftpdlib_authorizers::Authorizer::impersonate).
+/// If the authorizer impersonates, the function acts as the user, but a program that it starts does
+/// not: that has root's real ID and can become root again. The program must be started with the
+/// user's IDs and groups; see
+/// [`Authorizer::impersonate`](ftpdlib_authorizers::Authorizer::impersonate).
 ///
 /// # Examples
 ///
@@ -79,10 +80,10 @@ pub struct CustomCommand {
 }
 
 impl CustomCommand {
-    /// A command by its verb, or `SITE` and a verb, in any case. It needs a login, takes an
-    /// argument or not, and takes the place of a built-in one of that name. In the place of `MKD`
-    /// it is also called by `XMKD` and `SITE MKDIR`, unless there is a custom command for these; so
-    /// it is with `CWD`, `CDUP`, `PWD`, `RMD`, `CPFR` and `CPTO`, and their other names.
+    /// Creates a command with this name: a verb, or `SITE` and a verb, in any case. By default it
+    /// needs a login, and takes an optional argument. It replaces a built-in command of that name.
+    /// In the place of `MKD` it is also called by `XMKD` and `SITE MKDIR`, unless these have custom
+    /// commands of their own; likewise for `CWD`, `CDUP`, `PWD`, `RMD`, `CPFR` and `CPTO`.
     pub fn new<F>(name: impl AsRef<str>, function: F) -> Self
     where
         F: Fn(&mut CommandContext<'_>) -> Reply + Send + Sync + 'static,
@@ -103,8 +104,8 @@ impl CustomCommand {
         }
     }
 
-    /// Sets the permission it takes, at the path that the argument names, or at the working
-    /// directory if there is none.
+    /// Sets the permission that the user needs for the path named by the argument, or for the
+    /// working directory if there is no argument.
     pub fn perm(mut self, perm: Perm) -> Self {
         self.registered.perm = Some(perm);
         self
@@ -116,25 +117,25 @@ impl CustomCommand {
         self
     }
 
-    /// Sets whether it takes an argument.
+    /// Sets whether the command takes an argument.
     pub fn argument(mut self, rule: ArgumentRule) -> Self {
         self.registered.argument = rule;
         self
     }
 
-    /// Sets the text of HELP: one line.
+    /// Sets the text for HELP: one line.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.registered.help = text.into();
         self
     }
 
-    /// Shows it in FEAT, by this line.
+    /// Shows this line in FEAT.
     pub fn feature(mut self, line: impl Into<String>) -> Self {
         self.registered.feature = Some(line.into());
         self
     }
 
-    /// Keeps its argument out of the log and from observers: it is, or holds, a password.
+    /// Hides the argument from the log and from observers: it is, or holds, a password.
     pub fn secret(mut self, secret: bool) -> Self {
         self.secret = secret;
         self
@@ -159,7 +160,7 @@ impl CustomCommand {
             ));
         }
         let verb = Verb::lookup(name.as_bytes());
-        // Security data would follow AUTH; the table does not have it.
+        // Not in the table: it would follow AUTH.
         if name == "ADAT" || verb.is_some_and(|verb| verb.info().reserved) {
             return wrong(format!("{name} cannot be replaced: it changes the session"));
         }
@@ -184,12 +185,12 @@ impl fmt::Debug for CustomCommand {
     }
 }
 
-/// A reply that `who` gave to a command, or 451 where another one would have to follow: nothing
-/// would give that, and the client would wait for ever.
+/// Checks the reply that `who` gave to a command: it must be the last one, since nothing would send
+/// another, and the client would wait for ever.
 ///
 /// # Errors
 ///
-/// The 451.
+/// 451, to be sent instead of a preliminary reply.
 pub(crate) fn last_reply(
     reply: Reply,
     prefix: &Prefix<'_>,
@@ -206,7 +207,7 @@ fn has_control(text: &str) -> bool {
     text.contains(char::is_control)
 }
 
-/// What the function of a [`CustomCommand`] is given.
+/// What a [`CustomCommand`]'s function works with.
 pub struct CommandContext<'a> {
     pub(crate) client: &'a Client,
     pub(crate) account: Option<&'a Account>,
@@ -222,7 +223,8 @@ impl CommandContext<'_> {
         self.argument
     }
 
-    /// What the argument names, seen from the working directory; that one if there is no argument.
+    /// The path that the argument names, relative to the working directory; the working directory
+    /// if there is no argument.
     ///
     /// If the command has a [permission](CustomCommand::perm) and the user's depend on the
     /// directory, this is canonical, without links, and so is
@@ -236,20 +238,20 @@ impl CommandContext<'_> {
         self.working_directory
     }
 
-    /// Who is logged in.
+    /// The name of the user who is logged in.
     pub fn login(&self) -> Option<&Login> {
         self.account.map(Account::login)
     }
 
-    /// The user's filesystem; none without a login. It asks for no permission.
+    /// The user's filesystem; `None` without a login. It does not check permissions.
     ///
-    /// Where [`path`](Self::path) is canonical, it follows no links: what is opened is what the
-    /// permission was checked for, although another session may swap a link in meanwhile.
+    /// If [`path`](Self::path) is canonical, this follows no links: it opens what the permission
+    /// was checked for, even if another session puts a link in its place meanwhile.
     pub fn filesystem(&self) -> Option<&dyn Filesystem> {
         self.account.map(Account::filesystem)
     }
 
-    /// Whether the user may do `perm` at `path`; nobody may anything without a login.
+    /// Whether the user has `perm` for `path`; always false without a login.
     pub fn has_perm(&self, perm: Perm, path: &VirtualPath) -> bool {
         self.account
             .is_some_and(|account| account.is_allowed(perm, path))
@@ -265,13 +267,13 @@ impl CommandContext<'_> {
         self.client.local
     }
 
-    /// Whether the control connection is under TLS: nobody else has read the command then.
+    /// Whether the control connection is under TLS, so that nobody else has read the command.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 }
 
-/// Without the argument and what it names, which may be a password.
+/// Without the argument, which may be a password.
 impl fmt::Debug for CommandContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let username = self.login().map(|login| &login.username);

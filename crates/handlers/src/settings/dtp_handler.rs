@@ -8,7 +8,7 @@ use crate::SettingsError;
 /// Largest transfer buffer accepted, in bytes.
 const MAX_BUFFER: usize = 64 << 20;
 
-/// How data connections are driven (pyftpdlib: `DTPHandler`).
+/// Settings of data connections (pyftpdlib: `DTPHandler`).
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ const MAX_BUFFER: usize = 64 << 20;
 #[must_use = "it has to be given to a handler"]
 pub struct DtpHandler {
     pub(crate) timeout: Option<Duration>,
-    /// `None` until it is set.
+    /// `None` unless it was set.
     pub(crate) ac_in_buffer_size: Option<usize>,
     pub(crate) ac_out_buffer_size: usize,
     pub(crate) passive_timeout: Option<Duration>,
@@ -55,19 +55,19 @@ impl Default for DtpHandler {
 
 impl DtpHandler {
     /// Sets how long a transfer may make no progress before its client is told 421 and
-    /// disconnected; `None` or zero for no limit, 300 seconds by default. Where it is a filesystem
-    /// that has not answered for so long, the transfer alone ends, with 451. A data connection for
-    /// which no transfer command comes for so long is closed without a reply.
+    /// disconnected; `None` or zero for no limit, 300 seconds by default. If it is the filesystem
+    /// that has not answered for this long, only the transfer ends, with 451. A data connection
+    /// without a transfer command is closed after this time, without a reply.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = unless_zero(timeout);
         self
     }
 
-    /// Sets the most that an upload reads at once where it cannot be moved inside the kernel, in
-    /// bytes. Where nothing is set that is 65,536, but all of the buffer that the sessions of a
-    /// loop share where the filesystem [answers at once]: larger pieces are faster.
+    /// Sets the most bytes that an upload reads at once if it cannot be moved inside the kernel. By
+    /// default these are 65,536, or the whole buffer that the sessions of a loop share if the
+    /// filesystem [answers at once]: larger pieces are faster.
     ///
-    /// That buffer has 256 KiB in a server's loops; a larger size is as good as that.
+    /// That buffer has 256 KiB in a server's loops; a larger size has no further effect.
     ///
     /// [answers at once]: ftpdlib_filesystems::Filesystem::is_local
     pub fn ac_in_buffer_size(mut self, bytes: usize) -> Self {
@@ -112,7 +112,7 @@ impl DtpHandler {
     }
 }
 
-/// A [`DtpHandler`] that keeps to transfer rates (pyftpdlib: `ThrottledDTPHandler`).
+/// A [`DtpHandler`] with rate limits (pyftpdlib: `ThrottledDTPHandler`).
 ///
 /// # Examples
 ///
@@ -127,20 +127,21 @@ impl DtpHandler {
 pub struct ThrottledDtpHandler(DtpHandler);
 
 impl ThrottledDtpHandler {
-    /// Throttles data connections with the other settings of `dtp`.
+    /// Adds rate limits to the settings of `dtp`.
     pub fn new(dtp: impl Into<DtpHandler>) -> Self {
         Self(dtp.into())
     }
 
-    /// Sets the most bytes received in a second by one data connection; 0, the default, for no
-    /// limit. A user's [own limit](ftpdlib_authorizers::Login::read_limit), be it 0, replaces it.
+    /// Sets the most bytes per second that a data connection receives; 0, the default, for no
+    /// limit. A user's [own limit](ftpdlib_authorizers::Login::read_limit), even if it is 0,
+    /// replaces it.
     pub fn read_limit(mut self, bytes: u64) -> Self {
         self.0.read_limit = bytes;
         self
     }
 
-    /// Sets the most bytes sent in a second by one data connection; 0, the default, for no limit.
-    /// A user's [own limit](ftpdlib_authorizers::Login::write_limit), be it 0, replaces it.
+    /// Sets the most bytes per second that a data connection sends; 0, the default, for no limit. A
+    /// user's [own limit](ftpdlib_authorizers::Login::write_limit), even if it is 0, replaces it.
     pub fn write_limit(mut self, bytes: u64) -> Self {
         self.0.write_limit = bytes;
         self

@@ -1,4 +1,4 @@
-//! What is wrong with a setting.
+//! The error for a setting that cannot be used.
 
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ impl SettingsError {
         }
     }
 
-    /// Name of the setting, as the method that sets it.
+    /// The name of the setting, which is that of the method that sets it.
     pub fn setting(&self) -> &'static str {
         self.setting
     }

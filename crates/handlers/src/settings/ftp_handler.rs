@@ -18,17 +18,17 @@ use crate::log_prefix::LogPrefix;
 use crate::proxy::Proxies;
 use crate::{CustomCommand, DtpHandler, MasqueradeAddress, Observer, SettingsError};
 
-/// Makes a user's filesystem when the user logs in.
+/// Creates a user's filesystem at the login.
 pub(crate) type FilesystemFactory =
     Arc<dyn Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync>;
 
-/// Makes the greeting of a client from both ends of its connection, its own first.
+/// Creates a client's greeting from both ends of its connection, the client's first.
 pub(crate) type Greeting = Arc<dyn Fn(SocketAddr, SocketAddr) -> String + Send + Sync>;
 
 /// How FTP clients are served (pyftpdlib: `FTPHandler`).
 ///
-/// One value serves any number of connections. Every method sets one setting and has pyftpdlib's
-/// name for it; what they were given is checked when a server is made of it.
+/// One value serves any number of connections. Every method sets the setting that has its name in
+/// pyftpdlib. The values are checked when a server is created.
 ///
 /// # Examples
 ///
@@ -65,8 +65,8 @@ pub struct FtpHandler {
 }
 
 impl FtpHandler {
-    /// The most that [`busy_poll`](Self::busy_poll) can be: looking for longer than it takes to be
-    /// woken saves nothing.
+    /// The largest value of [`busy_poll`](Self::busy_poll): polling for longer than it takes to
+    /// wake up saves nothing.
     pub const LONGEST_BUSY_POLL: Duration = ftpdlib_ioloop::LONGEST_BUSY_POLL;
 
     /// Serves the users of `authorizer`, each jailed in their home directory.
@@ -92,26 +92,26 @@ impl FtpHandler {
         }
     }
 
-    /// Sets what makes a user's filesystem at login (pyftpdlib: `abstracted_fs`); by default an
-    /// [`AbstractedFs`](ftpdlib_filesystems::AbstractedFs) on the user's home directory.
+    /// Sets the function that creates a user's filesystem at login (pyftpdlib: `abstracted_fs`).
+    /// The default is an [`AbstractedFs`](ftpdlib_filesystems::AbstractedFs) on the user's home
+    /// directory.
     ///
-    /// It is given the login, which is all that a filesystem knows of its session: pyftpdlib's
-    /// `cmd_channel` has no counterpart.
+    /// The function gets the login, which is all that a filesystem knows of its session:
+    /// pyftpdlib's `cmd_channel` has no counterpart.
     ///
-    /// Where the session [acts as a user](Login::acts_as_user) of the system and the home may hold
-    /// `/proc`, as `/` does, an `AbstractedFs` is to be [without
-    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: this
-    /// one is root's, whoever a thread acts as.
+    /// If the session [acts as a user](Login::acts_as_user) of the system, and the home may contain
+    /// `/proc`, as `/` does, an `AbstractedFs` should be [without
+    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: `/proc`
+    /// has root's rights, whatever user a thread acts as.
     ///
-    /// It opens the home itself: that no link has taken the home's place is looked at before and
-    /// after, and only the default opens what was looked at.
+    /// The function opens the home itself. Before and after it, the server checks that no link has
+    /// taken the home's place; only the default opens exactly what was checked.
     ///
-    /// It is called on a thread that may block. An error refuses the login with 530, or with 421,
-    /// which ends the session, if it is
-    /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles). The client is told
-    /// its text if that was given to [`FilesystemError::new`], so it must hold no real path; what
-    /// the system said is for the log, and the client is told that its home directory cannot be
-    /// used.
+    /// It is called on a thread and may block. An error refuses the login with 530; if it is
+    /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles), with 421, which ends
+    /// the session. The client is told the text that was given to [`FilesystemError::new`], so it
+    /// must hold no real path. An error of the system goes to the log, and the client is told that
+    /// its home directory cannot be used.
     pub fn abstracted_fs<F>(mut self, factory: F) -> Self
     where
         F: Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync + 'static,
@@ -126,7 +126,7 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the time a client may stay idle between commands; `None` or zero for no limit, 300
+    /// Sets how long a client may stay idle between commands; `None` or zero for no limit, 300
     /// seconds by default.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.session.timeout = unless_zero(timeout);
@@ -142,7 +142,7 @@ impl FtpHandler {
         self
     }
 
-    /// Has the greeting made for each client, from the client's and the server's end of its
+    /// Creates the greeting for each client, from the client's and the server's end of its
     /// connection (pyftpdlib: `banner` as a property).
     ///
     /// It is called on the event loop, so it must not block. A client for which it panics gets 421.
@@ -189,13 +189,13 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the address told in replies to `PASV`, for servers behind a NAT; none by default.
+    /// Sets the address told in replies to `PASV`, for servers behind NAT; none by default.
     ///
     /// A text that is no address is a host name. It is looked up on a thread when the server
     /// starts and about every minute from then on; until it is known, and while it has no address,
     /// the last one known is told, or else the real one.
     ///
-    /// Clients on the server's own network are told it, too, unless
+    /// Clients on the server's own network are told it too, unless
     /// [`masquerade_own_network`](Self::masquerade_own_network) is off.
     pub fn masquerade_address(mut self, address: impl Into<MasqueradeAddress>) -> Self {
         self.masquerade_address = address.into();
@@ -205,17 +205,17 @@ impl FtpHandler {
     /// Tells masquerade addresses to clients on the server's own network too; on by default, as in
     /// pyftpdlib.
     ///
-    /// Off, clients are told the real address whose address is private like the server's and in the
-    /// same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16): a router may not
-    /// lead them back in by the public one. Those that come by loopback are not: it may be a
-    /// tunnel.
+    /// If off, clients whose address is private like the server's, and in the same block
+    /// (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16), are told the real address: a
+    /// router may not route them back in by the public one. Clients from loopback are still told
+    /// the masquerade address: they may come through a tunnel.
     pub fn masquerade_own_network(mut self, masquerade: bool) -> Self {
         self.session.masquerade_own_network = masquerade;
         self
     }
 
-    /// Sets the address told in replies to `PASV` by the local address a client connected to; it
-    /// wins over [`masquerade_address`](Self::masquerade_address).
+    /// Sets the address told in replies to `PASV` for each local address that clients connect to.
+    /// It takes precedence over [`masquerade_address`](Self::masquerade_address).
     pub fn masquerade_address_map(mut self, map: HashMap<IpAddr, Ipv4Addr>) -> Self {
         self.session.masquerade_address_map = map;
         self
@@ -238,7 +238,7 @@ impl FtpHandler {
         self
     }
 
-    /// Sends replies at once (`TCP_NODELAY`); on by default. Off, this is about control connections
+    /// Sends replies at once (`TCP_NODELAY`); on by default. This concerns control connections
     /// only: data connections under TLS always have it, others never.
     pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
         self.tcp_no_delay = no_delay;
@@ -252,26 +252,24 @@ impl FtpHandler {
         self
     }
 
-    /// Has MLSD and MLST show a link as such (`type=OS.unix=slink:`) instead of what it leads to;
-    /// off by default, as in pyftpdlib. LIST always does.
+    /// Shows links in MLSD and MLST as such (`type=OS.unix=slink:`) instead of what they lead to;
+    /// off by default, as in pyftpdlib. LIST always shows them as such.
     ///
-    /// A client that deletes or mirrors a tree goes through links that it takes for directories,
-    /// and deletes what is elsewhere. One that knows no such type takes links for files.
+    /// A client that deletes or mirrors a tree follows links that it takes for directories, and
+    /// deletes what is elsewhere. A client that does not know this type takes links for files.
     pub fn mlsd_shows_links(mut self, show: bool) -> Self {
         self.mlsd_shows_links = show;
         self
     }
 
-    /// Sets for how long at most the loop looks for a client's next command before it sleeps for
-    /// it, 100 µs by default; zero has it sleep at once.
-    /// [`LONGEST_BUSY_POLL`](Self::LONGEST_BUSY_POLL) is the most.
+    /// Sets how long at most the loop polls for a client's next command before it sleeps; 100 µs by
+    /// default, zero for not at all, at most [`LONGEST_BUSY_POLL`](Self::LONGEST_BUSY_POLL).
     ///
-    /// To be woken may take longer than a client nearby takes to send its next command, so many
-    /// small files take up to a third less time. Until a command comes, a processor is busy. The
-    /// loop looks only where one of its clients alone has answered at once for a while, and rests
-    /// for some time where that has saved less than half of what it took from the processor. Where
-    /// the service may use one processor only when it is made, it never looks. pyftpdlib has no
-    /// such thing.
+    /// Waking up may take longer than a nearby client takes to send its next command, so many small
+    /// files take up to a third less time with polling, which keeps a processor busy. The loop
+    /// polls only if a single client has answered at once for a while, and pauses if that has saved
+    /// less than half of the processor time that it took. It never polls if the service may use
+    /// only one processor when it is created. pyftpdlib has no counterpart.
     pub fn busy_poll(mut self, limit: Duration) -> Self {
         self.busy_poll = limit;
         self
@@ -283,15 +281,15 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the encoding after `OPTS UTF8 OFF`, where [`encoding`](Self::encoding) is UTF-8;
+    /// Sets the encoding after `OPTS UTF8 OFF`, if [`encoding`](Self::encoding) is UTF-8;
     /// windows-1252 by default.
     pub fn legacy_encoding(mut self, encoding: NameEncoding) -> Self {
         self.session.legacy_encoding = encoding;
         self
     }
 
-    /// Sets the names that `HOST` accepts (RFC 7151), in any case, an IPv6 address without
-    /// brackets; none by default, and `HOST` is not offered.
+    /// Sets the names that `HOST` accepts (RFC 7151), in any case; an IPv6 address without
+    /// brackets. None by default: then `HOST` is not offered.
     pub fn host_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.session.host_names = names.into_iter().map(Into::into).collect();
         self
@@ -304,16 +302,16 @@ impl FtpHandler {
         self
     }
 
-    /// Sets what stands before a session's log lines: text with `{remote_ip}`, `{remote_port}` and
-    /// `{username}`. Those of Python, `%(username)s`, are an error.
+    /// Sets the prefix of a session's log lines: text with the placeholders `{remote_ip}`,
+    /// `{remote_port}` and `{username}`. Python's form, `%(username)s`, is an error.
     pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.log_prefix = prefix.into();
         self
     }
 
-    /// Sets the networks of proxies whose connections have to begin with a PROXY header (version 1
-    /// or 2), and are those of the client that it names: in logs, limits, checks of addresses, for
-    /// authorizers and observers. None by default; headers of others are not believed.
+    /// Sets the networks of proxies whose connections must begin with a PROXY header (version 1 or
+    /// 2). The client that it names counts in logs, limits and checks of addresses, and for
+    /// authorizers and observers. None by default; headers from other addresses are not believed.
     ///
     /// A passive data connection is accepted from the client itself, or from such a proxy with a
     /// header that names the client. `PASV` tells the address at which the client reached the
@@ -323,8 +321,8 @@ impl FtpHandler {
         self
     }
 
-    /// Adds an observer (pyftpdlib: overridden `on_…` methods). Where there are several, each is
-    /// told of everything, in the order in which they were added; inline ones first.
+    /// Adds an observer (pyftpdlib: overridden `on_…` methods). Several observers are called in the
+    /// order in which they were added, inline ones first.
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observers.push(Arc::new(observer));
         self
@@ -336,8 +334,7 @@ impl FtpHandler {
         self
     }
 
-    /// Checks the settings. Files of certificates are read for it; none is made where there is
-    /// none.
+    /// Checks the settings. This reads the files of certificates, but creates no certificate.
     ///
     /// # Errors
     ///
@@ -348,7 +345,7 @@ impl FtpHandler {
         self.tls.as_ref().map_or(Ok(()), OfferedTls::check)
     }
 
-    /// The same without what is made of settings when they are used, and found wrong by that.
+    /// Checks the settings, except for those that are checked when something is created from them.
     pub(crate) fn check_values(&self) -> Result<(), SettingsError> {
         if self.session.max_login_attempts == 0 {
             return Err(SettingsError::new(
@@ -413,7 +410,7 @@ impl fmt::Debug for FtpHandler {
     }
 }
 
-/// A time after which something ends or is done, where zero is never, as in pyftpdlib.
+/// Turns zero, which means "never" in pyftpdlib, into `None`.
 pub(crate) fn unless_zero(time: impl Into<Option<Duration>>) -> Option<Duration> {
     time.into().filter(|time| !time.is_zero())
 }

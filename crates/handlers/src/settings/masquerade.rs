@@ -8,15 +8,15 @@ use crate::SettingsError;
 /// The public address of a server behind NAT, for
 /// [`FtpHandler::masquerade_address`](crate::FtpHandler::masquerade_address).
 ///
-/// Complete: an address is known, has to be looked up, or there is none.
+/// The enum is complete.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum MasqueradeAddress {
-    /// The real address is told.
+    /// None: the real address is told.
     #[default]
     None,
-    /// This one is.
+    /// This address.
     Address(Ipv4Addr),
-    /// The one that this host name has at the time.
+    /// The current address of this host name.
     Name(String),
 }
 
@@ -32,7 +32,7 @@ impl From<Option<Ipv4Addr>> for MasqueradeAddress {
     }
 }
 
-/// An address, or else a name; none if empty.
+/// Parses an address or a host name; empty text is none.
 impl From<&str> for MasqueradeAddress {
     fn from(text: &str) -> Self {
         match text.parse() {
@@ -49,7 +49,7 @@ impl From<String> for MasqueradeAddress {
     }
 }
 
-/// One of IPv6 is refused when the settings are checked: `PASV` has no form for it.
+/// An IPv6 address is refused when the settings are checked: `PASV` has no form for it.
 impl From<IpAddr> for MasqueradeAddress {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -70,8 +70,8 @@ impl fmt::Display for MasqueradeAddress {
 }
 
 impl MasqueradeAddress {
-    /// Whether an address may be that of one host, and whether a name has the form of one. A
-    /// mistyped IPv4 address has not: no name server is to be asked for it.
+    /// Whether an address may belong to a single host, or a name is a valid host name. A mistyped
+    /// IPv4 address is not one: no name server should be asked for it.
     pub fn is_plausible(&self) -> bool {
         let name = match self {
             Self::None => return true,
@@ -95,7 +95,7 @@ impl MasqueradeAddress {
         Err(SettingsError::new("masquerade_address", reason))
     }
 
-    /// The address, where it need not be looked up.
+    /// The address, if it need not be looked up.
     pub(crate) fn address(&self) -> Option<Ipv4Addr> {
         match self {
             Self::Address(address) => Some(*address),

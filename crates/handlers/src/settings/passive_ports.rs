@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 /// The ports of the `passive_ports` setting.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum PassivePorts {
-    /// Any ephemeral port. The kernel is asked for one only when the first few guesses are taken:
-    /// it passes over ports whose last connection ended within a minute, and after some thousand
-    /// small files in that minute its search takes longer than a transfer.
+    /// Any ephemeral port. The kernel chooses one only if the first few guesses are taken: it skips
+    /// ports whose last connection ended less than a minute ago, so after some thousand small files
+    /// in a minute its search takes longer than a transfer.
     Any,
-    /// These, without duplicates.
+    /// These ports, without duplicates.
     Listed(Box<[u16]>),
 }
 
@@ -23,7 +23,7 @@ impl PassivePorts {
         Self::Listed(ports.into_boxed_slice())
     }
 
-    /// The ports to try, in an order that an observer cannot foretell; port 0 asks the kernel.
+    /// The ports to try, in an unpredictable order. Port 0 lets the kernel choose.
     pub(crate) fn in_random_order(&self) -> impl Iterator<Item = u16> + '_ {
         let (ports, guesses): (&[u16], _) = match self {
             Self::Any => (&[0], guesses()),
@@ -35,7 +35,7 @@ impl PassivePorts {
 
     fn each_once(ports: &[u16]) -> impl Iterator<Item = u16> + '_ {
         let count = ports.len().max(1);
-        // One port needs no order.
+        // A single port needs no order.
         let random = match count {
             1 => 0,
             _ => ftpdlib_sys::random_number() as usize,
@@ -53,10 +53,10 @@ impl PassivePorts {
     }
 }
 
-/// Ports guessed before the kernel is asked.
+/// How many ports are guessed before the kernel chooses one.
 const GUESSES: usize = 4;
 
-/// Some of the ephemeral ports; none where their range is not known.
+/// Some ephemeral ports; none if their range is unknown.
 fn guesses() -> [Option<u16>; GUESSES] {
     static RANGE: OnceLock<Option<RangeInclusive<u16>>> = OnceLock::new();
     let Some(range) = RANGE.get_or_init(ftpdlib_sys::ephemeral_ports) else {
@@ -70,7 +70,7 @@ fn guesses() -> [Option<u16>; GUESSES] {
     })
 }
 
-/// As pyftpdlib's start line has them: `60000->65535`.
+/// Shows the ports as pyftpdlib's start line does: `60000->65535`.
 impl fmt::Display for PassivePorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -36,7 +36,7 @@ pub struct TlsFtpHandler {
     tls: OfferedTls,
 }
 
-/// What an [`FtpHandler`] holds of TLS.
+/// The TLS settings of an [`FtpHandler`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OfferedTls {
     pub(crate) rules: TlsRules,
@@ -45,12 +45,12 @@ pub(crate) struct OfferedTls {
 }
 
 impl OfferedTls {
-    /// Reads the files of certificates; none is made where there is none.
+    /// Reads the files of certificates, but creates no certificate.
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         self.settings.check().map_err(unusable)
     }
 
-    /// Reads them, or makes one, for use.
+    /// Reads the certificates, or creates one, for use.
     pub(crate) fn into_config(self) -> Result<ReloadingConfig, SettingsError> {
         ReloadingConfig::new(self.settings).map_err(unusable)
     }
@@ -81,14 +81,14 @@ impl TlsFtpHandler {
         self
     }
 
-    /// Sets the PEM file with the private key, where it is not in the file of the certificate.
+    /// Sets the PEM file with the private key, if it is not in the certificate's file.
     pub fn keyfile(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.settings = self.tls.settings.keyfile(path);
         self
     }
 
-    /// Adds a certificate for clients that ask for one of its names (SNI); those that ask for no
-    /// name, or another, are mostly shown that of [`certfile`](Self::certfile). `keyfile` as in
+    /// Adds a certificate for clients that ask for one of its names (SNI). Clients that ask for no
+    /// name, or another one, usually get that of [`certfile`](Self::certfile). `keyfile` is as in
     /// [`keyfile`](Self::keyfile).
     ///
     /// # Examples
@@ -110,15 +110,16 @@ impl TlsFtpHandler {
         self
     }
 
-    /// Sets the oldest version spoken (pyftpdlib: `ssl_protocol`, `ssl_options`); TLS 1.2 by
-    /// default. There is nothing older, no compression, and no newest version to be set but by
+    /// Sets the oldest accepted version (pyftpdlib: `ssl_protocol`, `ssl_options`); TLS 1.2 by
+    /// default. Nothing older is supported, nor compression. The newest version can be set only by
     /// [`server_config`](Self::server_config).
     pub fn min_version(mut self, version: TlsVersion) -> Self {
         self.tls.settings = self.tls.settings.min_version(version);
         self
     }
 
-    /// Sets a ready configuration in place of certificates and versions (pyftpdlib: `ssl_context`).
+    /// Sets a complete configuration instead of certificates and versions (pyftpdlib:
+    /// `ssl_context`).
     pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.tls.settings = self.tls.settings.server_config(config);
         self
@@ -136,45 +137,44 @@ impl TlsFtpHandler {
         self
     }
 
-    /// Speaks TLS from the first byte, with private data connections from the start (port 990
-    /// style); off by default.
+    /// Uses TLS from the first byte, with protected data connections from the start, as usual on
+    /// port 990; off by default.
     pub fn implicit(mut self, implicit: bool) -> Self {
         self.tls.rules.implicit = implicit;
         self
     }
 
-    /// Sets the time for a handshake, on control and on data connections; `None` or zero for no
+    /// Sets how long a handshake may take, on control and data connections; `None` or zero for no
     /// limit, 30 seconds by default.
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.tls.rules.handshake_timeout = unless_zero(timeout);
         self
     }
 
-    /// Sets how often the files of certificates and keys are looked at; when one has changed, all
-    /// are read again for the clients to come, and those connected keep what they have. Files that
-    /// cannot be used are logged and change nothing. `None`, the default, or zero for never:
-    /// whoever renews certificates may give the server a new handler then, or SIGHUP to the
-    /// program.
+    /// Sets how often the files of certificates and keys are checked. When one has changed, all are
+    /// read again for new clients; connected ones keep what they have. Files that cannot be used
+    /// are logged and change nothing. `None`, the default, or zero for never: then give the server
+    /// a new handler after renewing a certificate, or send SIGHUP to the program.
     pub fn reload_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.tls.reload_interval = unless_zero(interval);
         self
     }
 
-    /// Sets whether data connections have to resume the TLS session of their control connection,
-    /// which keeps others from taking them; they need not by default.
+    /// Sets whether data connections must resume the TLS session of their control connection, so
+    /// that nobody else can take them; off by default.
     pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
         self.tls.settings = self.tls.settings.require_session_reuse(reuse);
         self
     }
 
-    /// Sets the PEM file with the authorities whose certificates clients have to show; none by
-    /// default.
+    /// Sets the PEM file with the authorities that must have signed the clients' certificates; none
+    /// by default, so no certificate is asked for.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.settings = self.tls.settings.client_ca(path);
         self
     }
 
-    /// Sets whether they have to, or may; they have to by default.
+    /// Sets whether clients must present such a certificate, or only may; they must by default.
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
         self.tls.settings = self.tls.settings.client_certificate(certificate);
         self
@@ -189,7 +189,7 @@ impl From<TlsFtpHandler> for FtpHandler {
     }
 }
 
-/// A [`DtpHandler`] with what TLS adds (pyftpdlib: `TLS_DTPHandler`).
+/// A [`DtpHandler`] with settings for TLS (pyftpdlib: `TLS_DTPHandler`).
 ///
 /// # Examples
 ///
@@ -204,13 +204,13 @@ impl From<TlsFtpHandler> for FtpHandler {
 pub struct TlsDtpHandler(DtpHandler);
 
 impl TlsDtpHandler {
-    /// Adds to the other settings of `dtp`.
+    /// Adds settings for TLS to those of `dtp`.
     pub fn new(dtp: impl Into<DtpHandler>) -> Self {
         Self(dtp.into())
     }
 
-    /// Sets whether an upload whose end was not announced (close_notify) is incomplete: somebody
-    /// else may have cut it off. It is by default.
+    /// Sets whether an upload without close_notify at its end counts as incomplete, since an
+    /// attacker may have cut it off; on by default.
     pub fn strict_close(mut self, strict: bool) -> Self {
         self.0.strict_close = strict;
         self

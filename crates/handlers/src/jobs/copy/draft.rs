@@ -1,4 +1,4 @@
-//! Files that get their name when they are complete.
+//! Files that get their final name when they are complete.
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{FileKind, Metadata, TransferEnd, VirtualPath};
@@ -7,10 +7,10 @@ use ftpdlib_session::Refusal;
 use crate::jobs::file_io::{ended_early, read_some, write_everything};
 use crate::jobs::{TimeSlice, reply_of};
 
-/// Bytes copied at a time, between two looks at whether to go on.
+/// Bytes copied at a time. Between two pieces, the time slice is checked.
 const PIECE: usize = 64 << 10;
 
-/// What the name of an unfinished file begins with.
+/// The prefix of the names of unfinished files.
 const DRAFT: &[u8] = b".ftpdlib";
 
 /// The mode of a file that is closed to all but its owner.
@@ -53,7 +53,7 @@ pub(super) fn replace(
         TransferEnd::Aborted
     };
     let finished = draft.file.finish(&end).map_err(reply_of);
-    // On a disk of the network, to finish it may take longest of all.
+    // On a network disk, finishing may take longest.
     let done = written
         .and(finished)
         .and_then(|()| check(time))
@@ -66,7 +66,7 @@ pub(super) fn replace(
     done
 }
 
-/// The facts of the file at `path`, if there is one.
+/// The metadata of the file at `path`, if there is one.
 pub(super) fn existing(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -83,9 +83,9 @@ pub(super) fn existing(
     Err(reply_of(kind.into()))
 }
 
-/// Refuses what could only end with a draft that cannot take its final name, before there is one.
+/// Refuses early what would end with a draft that cannot get its final name.
 fn check_renames(fs: &dyn Filesystem, to: &VirtualPath) -> Result<(), Refusal> {
-    // Nothing is there, below a file or below nothing, so a filesystem that renames finds nothing.
+    // Below a file, or below a missing directory, there is nothing to find.
     let Ok(nowhere) = to.join(DRAFT) else {
         return Ok(());
     };
@@ -95,18 +95,18 @@ fn check_renames(fs: &dyn Filesystem, to: &VirtualPath) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses to replace what could not be stored to: to rename over a file only the directory's
-/// rights are asked.
+/// Refuses to replace a file that the user could not write to: renaming over a file only needs the
+/// rights for its directory.
 fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
     let file = fs.open_write(path, WriteMode::Replace).map_err(reply_of)?;
-    // An upload that never came leaves the file as it is.
+    // An upload that never came leaves the file unchanged.
     file.finish(&TransferEnd::Unsecured).map_err(reply_of)
 }
 
-/// A file that is not finished.
+/// An unfinished file.
 ///
-/// Its mode is set by what is open: its name may stand for another file by now, put there by
-/// whoever else may write to the directory.
+/// Its mode is set through the open file: another user who may write to the directory may have put
+/// a different file under its name.
 pub(super) struct Draft {
     file: Box<dyn WriteFile>,
     /// The mode that it has in the end, where files have such.

@@ -13,7 +13,7 @@ use self::draft::{Draft, existing, replace};
 use super::permission::canonical_entry;
 use super::{Payload, TimeSlice, reply_of};
 
-/// Makes `to` a copy of `from`. What was there before is there until the copy is complete.
+/// Makes `to` a copy of `from`. What `to` was before stays until the copy is complete.
 pub(super) fn copy(
     fs: &dyn Filesystem,
     from: &VirtualPath,
@@ -25,9 +25,9 @@ pub(super) fn copy(
     replace(fs, &to, time, append, |_| Ok(()))
 }
 
-/// Appends `parts` to `target`, which need not be there, and removes them; answers which of them,
-/// and why others stay. Until all are appended everything is as it was, and it stays so if any of
-/// them is stored to meanwhile, as far as facts tell.
+/// Appends `parts` to `target`, which need not exist, and removes them. Returns which parts were
+/// removed, and why others stay. Nothing changes before all are appended; and nothing at all if any
+/// of the files is written to meanwhile, as far as sizes and times tell.
 pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
@@ -35,10 +35,9 @@ pub(super) fn combine(
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    // A file may have several names: its directory may be mounted twice, or the disk may not tell
-    // capital letters from small ones. To remove a part that is the target would remove the new
-    // one. A hard link could go, but looks the same: a file that is met twice may have some as
-    // well, and not every disk counts them.
+    // A file may have several names: its directory may be mounted twice, or the disk may ignore
+    // case. Removing a part that is the target would remove the new file. A hard link could be
+    // removed, but looks the same, and not every disk counts links.
     let own = existing(fs, &target)?.as_ref().and_then(inode);
     let (mut known, mut known_inodes) = (HashSet::new(), HashSet::new());
     let mut entries = Vec::with_capacity(parts.len());
@@ -50,7 +49,7 @@ pub(super) fn combine(
             let text = "The target cannot be one of its parts.";
             return Err(Refusal::new(553, text));
         }
-        // Otherwise one short line would make a file of any size.
+        // Otherwise one short line could make a file of any size.
         if !known.insert(source) || inode.is_some_and(|inode| !known_inodes.insert(inode)) {
             let text = "A file cannot be a part more than once.";
             return Err(Refusal::new(553, text));
@@ -71,7 +70,7 @@ pub(super) fn combine(
         let mut sources = own.into_iter().chain(parts);
         sources.try_for_each(|source| draft.append(fs, source, time))
     };
-    // What was stored meanwhile would be lost: the draft does not have it.
+    // What was stored meanwhile is not in the draft, and would be lost.
     let check = |time: &mut TimeSlice| match look(time)? == before {
         true => Ok(()),
         false => Err(Refusal::new(
@@ -80,7 +79,7 @@ pub(super) fn combine(
         )),
     };
     replace(fs, &target, time, append, check)?;
-    // One that stays keeps no other from going: all of them are in the target by now.
+    // If one cannot be removed, the others still are: all are in the target by now.
     let (mut removed, mut failed) = (Vec::new(), None);
     for (place, entry) in entries.iter().enumerate() {
         match fs.remove(entry) {
@@ -92,12 +91,12 @@ pub(super) fn combine(
     Ok(Answer::Combined { removed, refusal })
 }
 
-/// What an upload to a file changes of its facts, mostly: the time is in seconds.
+/// The facts of a file that an upload usually changes. The time is in seconds.
 fn content(facts: &Metadata) -> (u64, u64, u64, i64) {
     (facts.device, facts.inode, facts.size, facts.modified)
 }
 
-/// What tells a file from all others, by whichever name; `None` of a filesystem without inodes.
+/// Identifies a file under any of its names; `None` if the filesystem has no inodes.
 fn inode(facts: &Metadata) -> Option<(u64, u64)> {
     (facts.inode != 0).then_some((facts.device, facts.inode))
 }

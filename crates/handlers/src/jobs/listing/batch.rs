@@ -1,4 +1,4 @@
-//! Some entries of a directory in a row.
+//! A batch of directory entries.
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -9,14 +9,14 @@ use ftpdlib_proto::Metadata;
 
 use super::names::Names;
 
-/// Entries that are about to be shown. One thread takes them from the front, another may recall
-/// their facts from the end.
+/// Entries that are about to be shown. One thread takes them from the front, while another may look
+/// up their facts from the end.
 #[derive(Default)]
 pub(super) struct Batch {
     names: Names,
-    /// Of each one, once they are known.
+    /// The facts of each entry, once they are known.
     facts: Vec<OnceLock<Metadata>>,
-    /// How many were taken.
+    /// How many entries were taken.
     taken: AtomicUsize,
 }
 
@@ -31,12 +31,12 @@ impl Batch {
         self.facts.is_empty()
     }
 
-    /// Whether none is left to be taken.
+    /// Whether all entries were taken.
     pub(super) fn is_used_up(&self) -> bool {
         self.taken.load(Ordering::Relaxed) == self.facts.len()
     }
 
-    /// The next one; not for two threads.
+    /// Takes the next entry. Only one thread may call this.
     pub(super) fn take(&self) -> Option<NextEntry<'_>> {
         let index = self.taken.load(Ordering::Relaxed);
         let facts = self.facts.get(index)?;
@@ -45,7 +45,7 @@ impl Batch {
         Some(NextEntry { name, facts })
     }
 
-    /// Recalls the facts that are not known, from the end until all that is left has been taken.
+    /// Looks up unknown facts from the end, until all entries were taken.
     pub(super) fn recall(&self, recall: &Recall) {
         for (index, facts) in self.facts.iter().enumerate().rev() {
             if index < self.taken.load(Ordering::Relaxed) {
@@ -54,27 +54,27 @@ impl Batch {
             if facts.get().is_none()
                 && let Some(found) = recall(self.names.name(index))
             {
-                // Nobody else sets it.
+                // No other thread sets it.
                 let _ = facts.set(found);
             }
         }
     }
 }
 
-/// An entry that was taken.
+/// A taken entry.
 pub(super) struct NextEntry<'a> {
     pub(super) name: &'a [u8],
     facts: &'a OnceLock<Metadata>,
 }
 
 impl NextEntry<'_> {
-    /// Its own facts; `None` if it cannot be shown: it is gone since its name was read, or a
-    /// filesystem mounted there does not answer, for which the others must not be hidden. What is
-    /// there, and not closed to us, is noted as `missing`.
+    /// The entry's own facts. `None` if it cannot be shown: it is gone since its name was read, or
+    /// a filesystem mounted there does not answer, which must not hide the others. An entry that
+    /// exists and should be accessible is noted as `missing`.
     ///
     /// # Errors
     ///
-    /// None of the directory can be shown: it may be read, but not searched. Without an error a
+    /// No entry of the directory can be shown: it may be read, but not searched. Without an error a
     /// client would take it for empty.
     pub(super) fn facts(
         &self,
@@ -103,11 +103,11 @@ fn is_denied(facts: Result<Metadata, FilesystemError>) -> bool {
     facts.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
-/// Entries that are there, but not in a listing.
+/// Entries that exist but could not be listed.
 #[derive(Default)]
 pub(super) struct Missing {
     count: usize,
-    /// The first one, and what the system said of it.
+    /// The first one and its error.
     first: String,
 }
 
@@ -120,7 +120,7 @@ impl Missing {
         self.count += 1;
     }
 
-    /// What the log is to say about them; `None` if there are none.
+    /// The text for the log; `None` if there are none.
     pub(super) fn report(&self) -> Option<String> {
         let Self { count, first } = self;
         (*count > 0).then(|| format!("missing in a listing: {count}, first {first}"))

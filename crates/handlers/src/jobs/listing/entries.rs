@@ -1,15 +1,15 @@
-//! The entries of a directory, as they are read.
+//! Reading the entries of a directory.
 
 use std::vec;
 
 use ftpdlib_filesystems::{Entry, FilesystemError, Listing};
 
-/// Entries that were read in batches, taken one by one: whoever has no time for all of a batch
-/// finds the rest of it next time.
+/// Entries that are read in batches and taken one by one. What is left of a batch can be taken
+/// later.
 pub(super) struct Entries {
     listing: Box<dyn Listing>,
     batch: vec::IntoIter<Entry>,
-    /// How many were read so far.
+    /// How many entries were read so far.
     read: usize,
     more: bool,
     failure: Option<FilesystemError>,
@@ -26,8 +26,8 @@ impl Entries {
         }
     }
 
-    /// Reads up to `max`, unless some are left of those that were read before. If that fails, there
-    /// are no more.
+    /// Reads up to `max` entries, unless some are left from before. After an error there are no
+    /// more.
     pub(super) fn read(&mut self, max: usize) {
         if self.more && self.batch.as_slice().is_empty() {
             let mut batch = Vec::new();
@@ -38,7 +38,7 @@ impl Entries {
         }
     }
 
-    /// Hands the names of up to `max` to `each` instead, and keeps none of them.
+    /// Reads up to `max` entries, hands only their names to `each`, and keeps none.
     pub(super) fn read_names(&mut self, max: usize, mut each: impl FnMut(&[u8])) {
         if self.more {
             let read = &mut self.read;
@@ -50,27 +50,27 @@ impl Entries {
         }
     }
 
-    /// The next one of those that were read.
+    /// Takes the next entry of those that were read.
     pub(super) fn next(&mut self) -> Option<Entry> {
         self.batch.next()
     }
 
-    /// Whether all have been taken.
+    /// Whether all entries of the directory were taken.
     pub(super) fn are_over(&self) -> bool {
         !self.more && self.batch.as_slice().is_empty()
     }
 
-    /// Why there are no more, if that is not because all have been read.
+    /// The error that has ended reading, if there was one.
     pub(super) fn end(&mut self) -> Result<(), FilesystemError> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Where they are from.
+    /// The directory of the entries.
     pub(super) fn listing(&self) -> &dyn Listing {
         &*self.listing
     }
 
-    /// How many have been read.
+    /// How many entries were read.
     pub(super) fn count(&self) -> usize {
         self.read
     }

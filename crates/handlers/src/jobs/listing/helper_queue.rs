@@ -1,4 +1,4 @@
-//! Where batches wait for a helper.
+//! The queue of batches for a helper.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,25 +10,25 @@ use ftpdlib_filesystems::Recall;
 
 use super::batch::Batch;
 
-/// How long a helper waits for more to do. After that the client is reading slowly, and another
-/// listing can use the helper.
+/// How long a helper waits for more work. After that the client reads slowly, and another listing
+/// can use the helper.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// Batches on their way to a helper and back. A channel will not do: the thread that shows the
-/// listing would wait for a helper that is not running while it holds the channel's lock.
+/// Batches on their way to a helper and back. A channel cannot be used: a helper may hold the
+/// channel's lock while it does not run, and the thread that shows the listing would wait for it.
 pub(super) struct HelperQueue {
     batches: Mutex<Batches>,
-    /// How many wait at the most.
+    /// How many batches can wait.
     most: usize,
-    /// The listing has ended.
+    /// Whether the listing has ended.
     is_over: AtomicBool,
-    /// The helper has gone.
+    /// Whether the helper has left.
     is_abandoned: AtomicBool,
 }
 
 struct Batches {
     waiting: VecDeque<Arc<Batch>>,
-    /// Not for the helper to free.
+    /// Kept here so that the helper does not free it.
     done: Vec<Arc<Batch>>,
 }
 
@@ -36,7 +36,7 @@ impl HelperQueue {
     pub(super) fn new(waiting: impl Iterator<Item = Arc<Batch>>, most: usize) -> Self {
         let batches = Batches {
             waiting: waiting.collect(),
-            // The helper is not to allocate, either.
+            // The helper must not allocate either.
             done: Vec::with_capacity(2 * most),
         };
         Self {
@@ -47,9 +47,9 @@ impl HelperQueue {
         }
     }
 
-    /// Adds a batch, in place of one that has probably been shown by now if there are too many.
+    /// Adds a batch. If the queue is full, it replaces one that has probably been shown by now.
     ///
-    /// If the helper holds the lock, this batch gets no help.
+    /// If the helper holds the lock, the batch is not added, and gets no help.
     pub(super) fn add(&self, batch: Arc<Batch>) {
         if let Ok(mut batches) = self.batches.try_lock() {
             batches.done.clear();
@@ -60,7 +60,7 @@ impl HelperQueue {
         }
     }
 
-    /// Ends the helper's work, and drops all that waits for it.
+    /// Ends the helper's work, and drops all waiting batches.
     pub(super) fn close(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Ok(mut batches) = self.batches.try_lock() {
@@ -69,13 +69,13 @@ impl HelperQueue {
         }
     }
 
-    /// Whether the helper has gone.
+    /// Whether the helper has left.
     pub(super) fn is_abandoned(&self) -> bool {
         self.is_abandoned.load(Ordering::Relaxed)
     }
 
-    /// The helper's work: recalls the facts of what is added, until that is over or nothing comes
-    /// for a while. Whoever closes the queue or adds to it unparks the thread.
+    /// The helper's work: looks up the facts of added batches, until the queue is closed or nothing
+    /// comes for a while. Closing the queue or adding a batch must unpark the thread.
     pub(super) fn serve(&self, recall: &Recall) {
         let _leaving = Leaving(self);
         let mut until = Instant::now() + PATIENCE;
@@ -94,13 +94,13 @@ impl HelperQueue {
         }
     }
 
-    /// For the helper, which may wait for the other thread.
+    /// Locks for the helper, which may wait for the other thread.
     fn batches(&self) -> MutexGuard<'_, Batches> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells that the helper goes, also where its work panics.
+/// Notes that the helper leaves, even if its work panics.
 struct Leaving<'a>(&'a HelperQueue);
 
 impl Drop for Leaving<'_> {

@@ -30,87 +30,87 @@ use names::Names;
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
 
-/// The most memory for names, in bytes: those of some 400,000 files. Of a larger directory so many
-/// are shown in order, then as many of the others. Without a limit any client that may list could
-/// have the server hold all names of its largest directory, in each of its sessions.
+/// The most memory for names, in bytes: enough for some 400,000 files. A larger directory is shown
+/// in parts of this size, each sorted on its own. Without a limit, a client could make the server
+/// hold all names of its largest directory in each of its sessions.
 const MOST_NAMES: usize = 16 << 20;
 
-/// So many names in UTF-8 are shown before the time of the turn is looked at: they take little
-/// each. In other encodings one name may take more than a hundred microseconds.
+/// How many names in UTF-8 are shown between two looks at the time: each takes little. In other
+/// encodings one name may take more than a hundred microseconds.
 const NAMES_AT_ONCE: usize = 16;
 
-/// A listing that gives its lines in pieces, so that no turn of the loop is long.
+/// A listing that is made in pieces, so that no turn of the loop is long.
 ///
-/// LIST and NLST are sorted by name with only the names in memory, as long as they take no more
-/// than [`MOST_NAMES`]; MLSD comes in directory order.
+/// LIST and NLST are sorted by name, with only the names in memory, up to [`MOST_NAMES`]; MLSD is
+/// in directory order.
 pub(crate) struct ListingStream {
     account: Arc<Account>,
     format: ListFormat,
     encoding: NameEncoding,
     now: i64,
-    /// What NLST shows before each name, encoded.
+    /// The encoded prefix that NLST shows before each name.
     prefix: Vec<u8>,
     source: Source,
-    /// What could not be shown.
+    /// Entries that could not be shown.
     missing: Missing,
-    /// The directory is too large to be listed on the loop.
+    /// Whether the directory is too large to be listed on the loop.
     is_large: bool,
 }
 
-/// Where the next line comes from.
+/// The source of the next line.
 enum Source {
-    /// The path was no directory: its one entry.
+    /// The only entry, of a path that is not a directory.
     Single(Single),
     Unsorted(Unsorted),
     Gathering(Gathering),
     Sorted(Sorted),
-    /// Nothing is left.
+    /// No entry is left.
     Ended,
 }
 
-/// Directory order, entries as they are read.
+/// Entries in directory order, as they are read.
 struct Unsorted {
     entries: Entries,
     /// The directory.
     place: VirtualPath,
-    /// What the user may do with its entries, where that is the same for all of them.
+    /// What the user may do with its entries, if that is the same for all.
     perms: Option<EntryPerms>,
     upcoming: Upcoming,
 }
 
-/// Names are being collected, to be sorted.
+/// Names are being collected for sorting.
 struct Gathering {
     entries: Entries,
     names: Names,
-    /// Which of them are shown; all without one.
+    /// The pattern of the names to be shown; `None` for all.
     pattern: Option<NamePattern>,
 }
 
-/// Names are being shown, in order.
+/// Sorted names are being shown.
 struct Sorted {
-    /// Those that may be left to collect, and what shows which of them.
+    /// The names that may be left to collect, and their pattern.
     entries: Entries,
     pattern: Option<NamePattern>,
     names: Names,
-    /// Which of them comes next.
+    /// The index of the next name.
     next: usize,
     upcoming: Upcoming,
 }
 
-/// What may be done in one turn.
+/// How much may be done in one turn.
 struct Turn<'a> {
-    /// Entries.
+    /// How many entries may be handled.
     most: usize,
-    /// Asked after each one that may have taken long.
+    /// Whether the time is over; asked after each entry that may have taken long.
     is_over: &'a dyn Fn() -> bool,
     helpers: Option<&'a Helpers>,
 }
 
 impl ListingStream {
-    /// Opens `path` to be listed, or what its last part matches where nothing has that name.
+    /// Opens `path` for listing, or, if there is nothing, the entries that its last part matches.
     ///
-    /// NLST gives names back with `prefix` before them, so that they can be used as they are
-    /// (RFC 1123 §4.1.2.7). Those of a directory come without, as from pyftpdlib.
+    /// NLST shows names with `prefix`, so that they can be used as they are (RFC 1123 §4.1.2.7).
+    /// The names of a directory's entries have none, as in pyftpdlib.
     pub(super) fn open(
         account: &Arc<Account>,
         path: &VirtualPath,
@@ -153,11 +153,11 @@ impl ListingStream {
         })
     }
 
-    /// Appends the lines of `most` entries at the most to `out`, or works as much towards the first
-    /// line; `false` once nothing is left. May block.
+    /// Appends the lines of at most `most` entries to `out`, or does as much work towards the first
+    /// line. Returns `false` once no entry is left. May block.
     ///
-    /// Entries differ in what they take: `is_over` is asked after each one that may have taken
-    /// long, and ends it early.
+    /// Some entries take longer than others: `is_over` is asked after each that may have taken
+    /// long, and ends the call early.
     pub(crate) fn fill(
         &mut self,
         most: usize,
@@ -179,7 +179,7 @@ impl ListingStream {
         let turn = Turn {
             most,
             is_over,
-            // They act as nobody else.
+            // Nothing acts as another user.
             helpers: account.helpers().filter(|_| guard.is_noop()),
         };
         self.source = match mem::replace(&mut self.source, Source::Ended) {
@@ -233,8 +233,8 @@ impl ListingStream {
                 continue;
             };
             let name = entry.name;
-            // A link may lead through many directories, and permissions that are looked up for each
-            // entry may take long, too.
+            // A link may lead through many directories, and looking up permissions for each entry
+            // may take long too.
             let is_slow = own.kind == FileKind::Symlink || perms.is_none();
             let (metadata, perms) = match perms {
                 Some(perms) => (followed(&self.account, listing, name, own), *perms),
@@ -309,29 +309,28 @@ impl ListingStream {
         }
     }
 
-    /// Whether the time of the turn is to be looked at, after so many names of it.
+    /// Whether to look at the time after this many names.
     fn may_be_late(&self, shown: usize) -> bool {
         self.encoding != NameEncoding::UTF_8 || shown.is_multiple_of(NAMES_AT_ONCE)
     }
 
-    /// Whether it shows nothing of an entry but its name.
+    /// Whether only names are shown.
     pub(crate) fn is_of_names(&self) -> bool {
         matches!(self.format, ListFormat::Names)
     }
 
-    /// Whether the directory is so large that this should be filled and sorted on a thread.
+    /// Whether the directory is so large that a thread should list and sort it.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large
     }
 
-    /// Whether so many names were read, shown or not, that [`sort`](Self::sort) should be called on
-    /// a thread.
+    /// Whether so many names were read that [`sort`](Self::sort) should run on a thread.
     pub(crate) fn is_long(&self) -> bool {
         matches!(&self.source, Source::Gathering(gathering)
             if gathering.entries.count() > SORTED_IN_PLACE)
     }
 
-    /// Collects names until `is_over`, and sorts them once there are no more. Takes long.
+    /// Collects names until `is_over`, and sorts them after the last one. Takes long.
     pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
         while matches!(self.source, Source::Gathering(_)) {
@@ -343,8 +342,8 @@ impl ListingStream {
         Ok(())
     }
 
-    /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was
-    /// more to look.
+    /// Appends an entry's line as `ls -l` shows it. Returns whether it is a link, which takes
+    /// longer.
     fn show_long(
         &mut self,
         listing: &dyn Listing,
@@ -375,8 +374,7 @@ impl ListingStream {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Appends the line of an entry; only facts tell the permissions, and only `ls -l` a link's
-    /// target.
+    /// Appends an entry's line. Only facts need the permissions, and only `ls -l` a link's target.
     fn show(
         &self,
         name: &[u8],
@@ -432,7 +430,7 @@ impl Drop for ListingStream {
 }
 
 impl Gathering {
-    /// Collects names of some entries more, and sorts them once there are none, or no more room.
+    /// Collects the names of more entries, and sorts them if there are no more, or no more room.
     fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
         match &self.pattern {
             None => {
@@ -445,7 +443,7 @@ impl Gathering {
                     if pattern.matches(&entry.name) {
                         self.names.push(&entry.name);
                     }
-                    // A pattern may be made to take long for each name.
+                    // A pattern can be made to take long for each name.
                     if (turn.is_over)() {
                         break;
                     }
@@ -467,7 +465,7 @@ impl Gathering {
 }
 
 impl Sorted {
-    /// Goes on when all names are shown: with those that there was no room for.
+    /// Continues after all names are shown, with those that there was no room for.
     fn shown(mut self) -> Result<Source, Refusal> {
         if self.entries.are_over() {
             self.entries.end().map_err(broken_off)?;
@@ -483,7 +481,7 @@ impl Sorted {
 }
 
 impl Source {
-    /// What is in the directory seen.
+    /// The entries of the directory.
     fn directory(account: &Account, view: &View, format: ListFormat) -> Result<Self, Refusal> {
         let listing = view.filesystem.list(&view.target).map_err(reply_of)?;
         let entries = Entries::new(listing);
@@ -507,15 +505,15 @@ impl Source {
         })
     }
 
-    /// What `pattern` matches in the directory `place`, which is nothing at all if it matches none:
-    /// the client asked what there is, and that is the answer. Also whether the directory is too
-    /// large for the loop.
+    /// The entries of the directory `place` that `pattern` matches, and whether the directory is
+    /// too large for the loop. If nothing matches, the listing is empty: that is the answer to the
+    /// question.
     fn matching(
         account: &Account,
         place: &VirtualPath,
         pattern: NamePattern,
     ) -> Result<(Self, bool), Refusal> {
-        // The path that was checked is none; what is listed is this directory.
+        // The checked path does not exist; this directory is listed instead.
         permission::target(account, Perm::List, place)?;
         let view = View::new(account, place)?;
         let listing = view.filesystem.list(&view.target).map_err(|error| {
@@ -538,7 +536,7 @@ impl Source {
     }
 }
 
-/// The directory and the pattern, where there is nothing at `path` and its last part may be one,
+/// The directory and the pattern, if there is nothing at `path` and its last part may be a pattern,
 /// which may be longer than any name.
 fn pattern_of(path: &VirtualPath, error: &FilesystemError) -> Option<(VirtualPath, NamePattern)> {
     let (place, name) = (path.parent()?, path.file_name()?);

@@ -14,12 +14,12 @@ impl Names {
         self.bytes.extend_from_slice(&name[..length as usize]);
     }
 
-    /// Bytes of memory that they take.
+    /// How many bytes of memory the names take.
     pub(super) fn size(&self) -> usize {
         self.bytes.len() + size_of_val(&self.spans[..])
     }
 
-    /// Forgets them, and keeps their memory for others.
+    /// Removes the names, and keeps the memory for others.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.spans.clear();

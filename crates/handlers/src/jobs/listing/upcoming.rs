@@ -1,4 +1,4 @@
-//! Entries that are about to be shown, some of whose facts are at hand by then.
+//! Entries that are about to be shown, for some of which a helper has looked up the facts.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,40 +10,40 @@ use super::super::Helpers;
 use super::batch::{Batch, NextEntry};
 use super::helper_queue::HelperQueue;
 
-/// Batches shown without a helper: in a directory that ends before that it would come too late.
+/// How many batches are shown without a helper: in a smaller directory it would come too late.
 const ALONE: usize = 4;
 
-/// Batches that there are, and that wait for a helper, at the most.
+/// Most batches that exist, and that wait for a helper.
 const AHEAD: usize = 8;
 
-/// Batches taken in one turn, so that there is something ahead.
+/// Batches added in one turn, so that some are ahead.
 const TAKEN_AT_ONCE: usize = 2;
 
 /// Batches of entries, in the order in which they are shown.
 ///
-/// Whoever shows an entry looks up its facts, unless they are known: in a directory with many
-/// entries a helper recalls them, in each batch from its end, until the two meet. Neither waits for
-/// the other.
+/// The thread that shows an entry looks up its facts, unless they are known: in a directory with
+/// many entries a helper looks them up, from the end of each batch, until the two meet. Neither
+/// waits for the other.
 #[derive(Default)]
 pub(super) struct Upcoming {
     batches: VecDeque<Arc<Batch>>,
-    /// How many there have been.
+    /// How many batches there were.
     count: usize,
     helper: Helper,
 }
 
 #[derive(Default)]
 enum Helper {
-    /// There may be one.
+    /// A helper may be started.
     #[default]
     None,
     Started(Arc<HelperQueue>, Thread),
-    /// There is none for this listing any more.
+    /// This listing gets no helper any more.
     Gone,
 }
 
 impl Upcoming {
-    /// How many batches more should be [added](Self::add) in this turn.
+    /// How many more batches should be [added](Self::add) in this turn.
     pub(super) fn wanted(&mut self) -> usize {
         self.drop_used_up();
         let most = match self.helper {
@@ -53,7 +53,7 @@ impl Upcoming {
         TAKEN_AT_ONCE.min(most.saturating_sub(self.batches.len()))
     }
 
-    /// Adds a batch of entries of `listing`, with which one of `helpers` may help.
+    /// Adds a batch of entries of `listing`. One of `helpers` may help with it.
     pub(super) fn add(&mut self, batch: Batch, listing: &dyn Listing, helpers: Option<&Helpers>) {
         if batch.is_empty() {
             return;
@@ -79,19 +79,19 @@ impl Upcoming {
         }
     }
 
-    /// Whether none is left of those that were added.
+    /// Whether all added entries were taken.
     pub(super) fn is_empty(&mut self) -> bool {
         self.drop_used_up();
         self.batches.is_empty()
     }
 
-    /// The next entry; `None` if none is left of those that were added.
+    /// Takes the next entry; `None` if no added one is left.
     pub(super) fn next(&mut self) -> Option<NextEntry<'_>> {
         self.drop_used_up();
         self.batches.front()?.take()
     }
 
-    /// Goes on with the second batch if all of the first was shown.
+    /// Continues with the second batch if the first is used up.
     fn drop_used_up(&mut self) {
         if self.batches.front().is_some_and(|batch| batch.is_used_up()) {
             self.batches.pop_front();

@@ -1,5 +1,5 @@
-//! Which paths an action touches, and what the user needs there: the one list by which permissions
-//! are checked and paths are pinned.
+//! The paths that an action touches, and the permission that the user needs for each: the one list
+//! for checking permissions and for pinning paths.
 
 use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Change, Refusal, WriteHow};
@@ -8,37 +8,37 @@ use super::denied;
 
 /// A path that an action touches.
 pub(super) struct Access<'a> {
-    /// To be changed by whoever pins it, and by nobody else.
+    /// Mutable for pinning only.
     pub(super) path: &'a mut VirtualPath,
     pub(super) subject: Subject,
-    /// What the user needs there.
+    /// The permission that the user needs.
     pub(super) perm: Perm,
 }
 
 /// What an action touches at a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject {
-    /// What the path leads to.
+    /// The target that the path leads to.
     Target,
-    /// The path's own entry: a link is judged by where it stands, not by where it leads.
+    /// The entry itself: for a link, its place counts, not its target.
     Entry,
-    /// The start of a new name: whatever has that for its name has no part in this.
+    /// The beginning of a new name. An existing file of that name is not touched.
     NameStart,
-    /// A part of COMB, which is read and then removed: checked as a target, but pinned as an entry,
-    /// so that a part that is a link is an error.
+    /// A part of COMB, which is read and then removed. It is checked as a target but pinned as an
+    /// entry, so that a part that is a link is an error.
     Part,
-    /// What a link that is to be made leads to. Only whether that is there is told, so it counts
-    /// for users with overrides only.
+    /// The target of a new link. It reveals only whether something is there, so it is checked only
+    /// for users with overrides.
     LinkTarget,
-    /// What is shown of a path: what it leads to, or a link itself, where that leads nowhere or
-    /// out. It is not pinned: who shows it looks through a [`View`](super::View).
+    /// What is shown of a path: its target, or the link itself if that leads nowhere or out of the
+    /// home. It is not pinned: it is shown through a [`View`](super::View).
     Shown,
 }
 
-/// Calls `visit` for each path that `action` touches, until it refuses one. `perm` is what the
-/// user needs there, where an action does not need something of its own.
+/// Calls `visit` for each path that `action` touches, until it refuses one. `perm` is the
+/// permission that the user needs, unless the action needs a particular one.
 ///
-/// One whose argument has two readings still is refused.
+/// An action whose argument still has two readings is refused.
 pub(super) fn each_access(
     action: &mut Action,
     perm: Perm,

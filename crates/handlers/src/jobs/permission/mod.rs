@@ -1,4 +1,4 @@
-//! The one permission check, and the path that is used after it.
+//! The permission check, and the paths that are used after it.
 
 mod access;
 mod pin;
@@ -13,10 +13,10 @@ use super::{Account, reply_of};
 use access::{Subject, each_access};
 pub(super) use pin::{Single, View, canonical_entry, pin};
 
-/// Refuses `action` unless the user may do what it does on every path it touches. `perm` is what
-/// that takes, where it is the same for all of them. `go_on` is asked before each.
+/// Refuses `action` unless the user has the permissions for every path that it touches. `perm` is
+/// the permission for all paths that need no particular one. `go_on` is asked before each path.
 ///
-/// The action stays as it is; it is `&mut` only for [`each_access`].
+/// The action is not changed; it is `&mut` only for [`each_access`].
 pub(super) fn check(
     account: &Account,
     perm: Perm,
@@ -37,12 +37,12 @@ pub(super) fn check(
     })
 }
 
-/// Checks what `path` leads to.
+/// Checks the target of `path`.
 pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     allow(account, perm, resolved(account, path))
 }
 
-/// Whether the user may not use what `path` leads to, be it there or not.
+/// Whether the user may not use the target of `path`, whether it exists or not.
 pub(super) fn is_denied(account: &Account, perm: Perm, path: &VirtualPath) -> bool {
     match resolved(account, path) {
         Ok(path) => !has_perm(account, perm, &path),
@@ -50,8 +50,8 @@ pub(super) fn is_denied(account: &Account, perm: Perm, path: &VirtualPath) -> bo
     }
 }
 
-/// Checks what is shown of `path`: what it leads to; or a link itself, where that leads nowhere or
-/// out.
+/// Checks what is shown of `path`: its target, or the link itself if that leads nowhere or out of
+/// the home.
 fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     match resolved(account, path) {
         Err(error) if may_know(account, perm, &error) => entry(account, perm, path),
@@ -59,7 +59,7 @@ fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
     }
 }
 
-/// Checks `path` itself: a link is judged by where it stands, not by where it leads.
+/// Checks the entry at `path`: for a link, its place counts, not its target.
 fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     let place = match account.has_overrides() {
         true => canonical_entry(&*account.filesystem, path).map(Cow::Owned),
@@ -79,15 +79,15 @@ fn new_name(account: &Account, perm: Perm, start: &VirtualPath) -> Result<(), Re
     entry(account, perm, &made.map_err(reply_of)?)
 }
 
-/// What the user may do with an entry that leads to `target`, or is it, for the `perm` fact
-/// (RFC 3659 §7.5.5). Both paths are resolved. A link is renamed and deleted where it stands;
-/// everything else happens where it leads. The root is never renamed or deleted.
+/// What the user may do with an entry that is `target` or leads to it, for the `perm` fact (RFC
+/// 3659 §7.5.5). Both paths are resolved. Renaming and deleting concern the entry itself, the rest
+/// its target. The root is never renamed or deleted.
 pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualPath) -> EntryPerms {
     const WHERE_IT_STANDS: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
     let at = |path: &VirtualPath| account.authorizer().perms(&account.login, path);
     let mut own = at(target);
-    // An override of a single directory holds for what lies directly in the one above, too, so
-    // what may be done in a directory is asked of something in it.
+    // An override without its subdirectories holds for what lies directly in the directory, so the
+    // permissions in a directory are those of something in it.
     let inside = target.join(b"*").map_or(Perms::NONE, |path| at(&path));
     if entry.is_root() {
         own = own.without(WHERE_IT_STANDS);
@@ -98,8 +98,8 @@ pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualP
     EntryPerms { own, inside }
 }
 
-/// The path by which permissions are looked up: overrides are tied to directories, so links must
-/// not lead around them.
+/// The path by which permissions are looked up. Overrides belong to directories, so links must not
+/// lead around them.
 fn resolved<'a>(
     account: &Account,
     path: &'a VirtualPath,
@@ -111,7 +111,7 @@ fn resolved<'a>(
     }
 }
 
-/// Checks what a path was `resolved` to.
+/// Checks a path after it was `resolved`.
 fn allow(
     account: &Account,
     perm: Perm,
@@ -124,7 +124,7 @@ fn allow(
     }
 }
 
-/// What the user is told of a path that cannot be resolved.
+/// The refusal of a path that cannot be resolved.
 pub(super) fn failed(account: &Account, perm: Perm, error: FilesystemError) -> Refusal {
     match may_know(account, perm, &error) {
         true => reply_of(error),
@@ -132,8 +132,8 @@ pub(super) fn failed(account: &Account, perm: Perm, error: FilesystemError) -> R
     }
 }
 
-/// Whether the user may be told of a path that cannot be resolved: nobody learns that way what is
-/// in a guarded directory, or where the links in it lead.
+/// Whether the user may learn why a path cannot be resolved. It must not reveal what is in a
+/// guarded directory, or where its links lead.
 pub(super) fn may_know(account: &Account, perm: Perm, error: &FilesystemError) -> bool {
     let places = error.places();
     !places.is_empty() && places.iter().all(|place| has_perm(account, perm, place))

@@ -1,4 +1,4 @@
-//! Paths that stay what they were when permissions were checked.
+//! Pinned paths: what permissions were checked for is what is used.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use ftpdlib_session::{Action, Refusal};
 use super::super::{Account, permission};
 use super::access::{Subject, each_access};
 
-/// For a user with overrides: the account and the action by canonical paths, on which no link is
-/// followed any more. Permissions are checked, and files opened, by the very same names then, so
-/// that another session which swaps a link in between gets an error and not what is guarded.
-/// `go_on` is asked before each path.
+/// For a user with overrides: turns the paths of an action into canonical ones, on which no link is
+/// followed any more. Permissions are then checked and files opened by the very same names, so that
+/// swapping a link in between leads to an error, and not to a guarded file. `go_on` is asked before
+/// each path.
 ///
-/// Listings show links as such, so they look through a [`View`] instead.
+/// Listings show links as such, so they use a [`View`] instead.
 pub(crate) fn pin(
     account: &Arc<Account>,
     perm: Perm,
@@ -43,7 +43,7 @@ pub(crate) fn pin(
     Ok(pinned)
 }
 
-/// Whether `action` shows what is at a path, through a [`View`].
+/// Whether `action` shows what is at a path, and so uses a [`View`].
 fn is_shown(action: &mut Action, perm: Perm) -> Result<bool, Refusal> {
     let mut is_shown = false;
     each_access(action, perm, |access| {
@@ -53,15 +53,15 @@ fn is_shown(action: &mut Action, perm: Perm) -> Result<bool, Refusal> {
     Ok(is_shown)
 }
 
-/// What is listed: for a user with overrides by canonical paths, as [`pin`] has it, and checked by
-/// them.
+/// What is shown of a path. For a user with overrides, canonical paths are checked and used, as
+/// with [`pin`].
 pub(crate) struct View {
     pub(crate) filesystem: Arc<dyn Filesystem>,
-    /// What the path leads to; `entry`, where that is nothing.
+    /// The target of the path; `entry` if there is none.
     pub(crate) target: VirtualPath,
-    /// What has the path's name, which may be a link.
+    /// The entry with the path's name, which may be a link.
     entry: VirtualPath,
-    /// Whether the user may look at `entry` itself, too.
+    /// Whether the user may look at `entry` itself too.
     shows_entry: bool,
 }
 
@@ -94,7 +94,7 @@ impl View {
         })
     }
 
-    /// Facts of what the path leads to, or of what has its name.
+    /// The facts of the path's target, or of the entry itself.
     pub(crate) fn facts(&self) -> Result<Metadata, FilesystemError> {
         let target = self.filesystem.stat(&self.target);
         match self.shows_entry {
@@ -103,8 +103,8 @@ impl View {
         }
     }
 
-    /// What has the path's name, a link as such: its name, its facts and, of a link, where it
-    /// leads. Instead of a link at which the user may not look, what it leads to.
+    /// The entry with the path's name: name, facts and, for a link, its target. A link that the
+    /// user may not look at is replaced by its target.
     pub(crate) fn single(&self) -> Result<Single, FilesystemError> {
         let fs = &*self.filesystem;
         let shown = match self.shows_entry {
@@ -123,7 +123,7 @@ impl View {
         })
     }
 
-    /// Facts of what MLST tells of, and what the user may do with that.
+    /// The facts that MLST shows, and what the user may do.
     pub(crate) fn shown(
         &self,
         account: &Account,
@@ -139,15 +139,15 @@ impl View {
     }
 }
 
-/// The one entry that is shown of what is no directory.
+/// The only entry that is shown for a path that is not a directory.
 pub(crate) struct Single {
     pub(crate) name: Vec<u8>,
     pub(crate) metadata: Metadata,
-    /// Of a link.
+    /// The target of a link.
     pub(crate) target: Option<Vec<u8>>,
 }
 
-/// `path` with the links on its way resolved; its last component is kept, link or not.
+/// Resolves the links on the way to `path`, but not its last component.
 pub(crate) fn canonical_entry(
     fs: &dyn Filesystem,
     path: &VirtualPath,
@@ -156,7 +156,7 @@ pub(crate) fn canonical_entry(
         return Ok(path.clone());
     };
     let parent = fs.canonical(&parent)?;
-    // A name that was part of a path before cannot be malformed now, but the path too long.
+    // The name was part of a path before, so it is valid, but the path may be too long.
     let path = parent.join(name).map_err(FilesystemError::from);
     path.map_err(|error| error.with_places(vec![parent]))
 }

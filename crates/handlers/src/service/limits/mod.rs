@@ -13,14 +13,14 @@ pub use listener_share::ListenerShare;
 use shared_counts::SharedCounts;
 
 /// Counts control and data connections against `max_cons` and `max_cons_per_ip`: those of this
-/// process, or, once they are [shared](Self::share), those of several together.
+/// process, or of several processes if they are [shared](Self::share).
 #[derive(Debug, Default)]
 pub struct Limits {
     local: LocalCounts,
     shared: OnceLock<SharedCounts>,
 }
 
-/// Which limit refused a connection.
+/// The limit that has refused a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LimitReached {
@@ -31,7 +31,7 @@ pub enum LimitReached {
 }
 
 impl LimitReached {
-    /// What the client is told, without the reply code.
+    /// The text for the client, without the reply code.
     pub fn text(self) -> &'static str {
         match self {
             Self::Total => "Too many connections. Service temporarily unavailable.",
@@ -40,23 +40,23 @@ impl LimitReached {
     }
 }
 
-/// A connection that counts as long as this value lives.
+/// Counts a connection until it is dropped.
 #[derive(Debug)]
 pub struct Permit {
     limits: Arc<Limits>,
-    /// `None` while it is not known whose it is.
+    /// `None` while the client is not known.
     ip: Option<IpAddr>,
     /// Another process counts the connection on.
     handed_over: bool,
 }
 
 impl Permit {
-    /// Counts the connection as one of `ip` from here on; for one that was
-    /// [acquired without an address](Limits::acquire_unnamed).
+    /// Counts the connection for `ip` from now on, if it was [acquired without an
+    /// address](Limits::acquire_unnamed).
     ///
     /// # Errors
     ///
-    /// The limit that is reached; the connection is not counted any more then.
+    /// The limit that is reached. The connection is not counted any more then.
     pub fn name(mut self, ip: IpAddr) -> Result<Self, LimitReached> {
         match self.limits.shared.get() {
             None => self.limits.local.rename(self.ip, ip)?,
@@ -76,23 +76,23 @@ impl Permit {
 }
 
 impl Limits {
-    /// Limits on the connections of this process, with 0 for none.
+    /// Creates limits for the connections of this process; 0 for no limit.
     pub fn new(max_cons: usize, max_cons_per_ip: usize) -> Self {
         let limits = Self::default();
         limits.set(max_cons, max_cons_per_ip);
         limits
     }
 
-    /// Has the limits hold for this process and the children it forks from here on, taken
-    /// together. To be called before the first connection, and once: later calls do nothing.
+    /// Applies the limits to this process and the children that it forks afterwards, taken
+    /// together. Must be called before the first connection; later calls do nothing.
     ///
-    /// Each of them counts in a table of its own, [entered](Self::enter) before its first
-    /// connection: one of `tables`, each with room for the connections of `addresses` different
-    /// addresses. The table of a child that is dead is [cleared](Self::clear).
+    /// Each process counts in a table of its own, [entered](Self::enter) before its first
+    /// connection: one of `tables`, each with room for connections of `addresses` different
+    /// addresses. The table of a dead child must be [cleared](Self::clear).
     ///
     /// # Errors
     ///
-    /// The system gives no memory to share.
+    /// There is no memory to share.
     ///
     /// # Examples
     ///
@@ -118,12 +118,12 @@ impl Limits {
         let shared = SharedCounts::new(tables, addresses)?;
         let (max_cons, max_cons_per_ip) = self.local.limits();
         shared.set(max_cons, max_cons_per_ip);
-        // Another thread may have done the same first.
+        // Another thread may have been first.
         let _ = self.shared.set(shared);
         Ok(())
     }
 
-    /// Changes the limits; connections over a new one stay.
+    /// Changes the limits. Connections above a new limit stay.
     pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
         match self.shared.get() {
             None => self.local.set(max_cons, max_cons_per_ip),
@@ -131,21 +131,21 @@ impl Limits {
         }
     }
 
-    /// Counts one more connection of `ip` (canonical: an IPv4-mapped address as IPv4).
+    /// Counts another connection of `ip`, which must be canonical: an IPv4-mapped address as IPv4.
     ///
     /// # Errors
     ///
-    /// The limit that is reached; nothing is counted then.
+    /// The limit that is reached. Nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
         self.acquire_for(Some(ip))
     }
 
-    /// Counts one more connection of which nobody knows yet whose it is: towards `max_cons` only,
-    /// until it is [named](Permit::name).
+    /// Counts another connection whose client is not known yet: towards `max_cons` only, until it
+    /// is [named](Permit::name).
     ///
     /// # Errors
     ///
-    /// The limit that is reached; nothing is counted then.
+    /// The limit that is reached. Nothing is counted then.
     pub fn acquire_unnamed(self: &Arc<Self>) -> Result<Permit, LimitReached> {
         self.acquire_for(None)
     }
@@ -162,30 +162,30 @@ impl Limits {
         })
     }
 
-    /// Has this process count in `table` from here on; for limits that are shared.
+    /// Makes this process count in `table` from now on, if the limits are shared.
     ///
-    /// A table is one process's at a time.
+    /// A table belongs to one process at a time.
     pub fn enter(&self, table: usize) {
         if let Some(shared) = self.shared.get() {
             shared.enter(table);
         }
     }
 
-    /// Forgets what is counted in `table`: its process is dead.
+    /// Clears `table`, whose process is dead.
     pub fn clear(&self, table: usize) {
         if let Some(shared) = self.shared.get() {
             shared.clear(table);
         }
     }
 
-    /// Has this process accept the clients of a listener together with others, as long as the value
-    /// lives. `None` where the limits are not shared: there are no others then.
+    /// Notes that this process accepts the clients of a listener together with others, until the
+    /// returned value is dropped. `None` if the limits are not shared, so that there are no others.
     pub fn share_listener(self: &Arc<Self>) -> Option<ListenerShare> {
         self.shared.get()?.add_listener();
         Some(ListenerShare::new(Arc::clone(self)))
     }
 
-    /// Connections counted now, in all processes.
+    /// How many connections are counted, in all processes.
     pub fn count(&self) -> usize {
         match self.shared.get() {
             None => self.local.count(),
@@ -206,13 +206,13 @@ impl Drop for Permit {
     }
 }
 
-/// Counts of one process.
+/// The counts of one process.
 #[derive(Debug, Default)]
 struct LocalCounts {
     max_cons: AtomicUsize,
     max_cons_per_ip: AtomicUsize,
     total: AtomicUsize,
-    /// `None` for those that nobody knows yet.
+    /// `None` for clients that are not known yet.
     per_ip: Mutex<HashMap<Option<IpAddr>, usize>>,
 }
 
@@ -265,7 +265,7 @@ impl LocalCounts {
     }
 }
 
-/// Counts one more connection of `ip`, unless these are `most` already.
+/// Counts another connection of `ip`, unless it has `most` already.
 fn add(
     per_ip: &mut HashMap<Option<IpAddr>, usize>,
     ip: Option<IpAddr>,
@@ -279,7 +279,7 @@ fn add(
     Ok(())
 }
 
-/// Takes one connection of `ip` out.
+/// Gives back one connection of `ip`.
 fn subtract(per_ip: &mut HashMap<Option<IpAddr>, usize>, ip: Option<IpAddr>) {
     if let Some(of_ip) = per_ip.get_mut(&ip) {
         *of_ip -= 1;

@@ -1,4 +1,4 @@
-//! Counts of several processes, in memory that they share.
+//! The counts of several processes, in shared memory.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -12,46 +12,45 @@ use ftpdlib_sys::{ProcessLock, ProcessLockGuard, SharedWords};
 
 use super::LimitReached;
 
-/// Tables of counts, one a process.
+/// Tables of counts, one for each process.
 ///
-/// A process writes to its own table only. So whatever it does when it is killed, the others'
-/// counts are right, and what it counted is gone once its table is cleared. A lock is held from
-/// adding up what stands in all tables until one more is counted; the system takes it from whoever
-/// dies holding it.
+/// A process writes only to its own table. So if it is killed at any moment, the counts of others
+/// are right, and its own are gone once its table is cleared. A lock is held from adding up all
+/// tables until one more connection is counted; the system releases it if its holder dies.
 #[derive(Debug)]
 pub(super) struct SharedCounts {
     words: SharedWords,
     shape: Shape,
     /// The table of this process.
     own: AtomicUsize,
-    /// Held while this process's table is written.
+    /// Held while this process's table is being written.
     writing: Mutex<()>,
-    /// Held, within that, by the one process that may take a place.
+    /// Held, within the former, by the one process that may count another connection.
     taking: ProcessLock,
-    /// Turns addresses into numbers that nobody outside can choose.
+    /// Turns addresses into numbers that cannot be predicted from outside.
     keys: RandomState,
 }
 
-/// Words that belong to all: the limits, and how many tables were ever in use. The parent writes
+/// The number of common words: the limits, and how many tables were ever in use. The parent writes
 /// them.
 const MAX_CONS: usize = 0;
 const MAX_CONS_PER_IP: usize = 1;
 const TABLES_USED: usize = 2;
 const HEADER: usize = 8;
 
-/// Words of a table: its sum, how many of the entries behind were ever in use, and from how many
-/// listeners its process accepts.
+/// The number of words before a table's entries: its sum, how many entries were ever in use, and
+/// from how many listeners its process accepts.
 const TOTAL: usize = 0;
 const ENTRIES_USED: usize = 1;
 const LISTENERS: usize = 2;
 const TABLE_HEADER: usize = 3;
 
-/// An entry is a number for a client's address, and in its lowest bits how many connections that
-/// has. In one word, both change at once.
+/// An entry is a number for a client's address, with the count of its connections in the lowest
+/// bits. In one word, both change at once.
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// The number in the place of an address for connections that nobody knows yet.
+/// The number for connections of clients that are not known yet.
 const NOBODY: u64 = 1 << 62;
 
 impl SharedCounts {
@@ -105,9 +104,9 @@ impl SharedCounts {
         self.own().header[LISTENERS].fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// How many of the clients that wait this process gets, if each goes to the accepting process
-    /// with the fewest connections; `usize::MAX` for all of them. They are not counted if there is
-    /// no other such process.
+    /// How many of the waiting clients this process gets if each goes to the accepting process with
+    /// the fewest connections; `usize::MAX` for all of them. They are not counted if there is no
+    /// other such process.
     pub(super) fn quota(&self, waiting: impl FnOnce() -> io::Result<usize>) -> usize {
         let here = self.own.load(Ordering::Relaxed);
         let others = || {
@@ -124,7 +123,7 @@ impl SharedCounts {
             return usize::MAX;
         };
         let own = self.own().total();
-        // The fewest with which the others, up to the same level, have room for the rest.
+        // The smallest number such that the others, filled to the same level, take the rest.
         let (mut low, mut high) = (0, waiting);
         while low < high {
             let taken = low.midpoint(high);
@@ -152,28 +151,28 @@ impl SharedCounts {
     /// Counts a connection of `from` as one of `to`.
     pub(super) fn rename(&self, from: Option<IpAddr>, to: IpAddr) -> Result<(), LimitReached> {
         let _writing = self.start_writing();
-        // For a moment it counts twice, which nobody sees who waits for a turn.
+        // For a moment it counts twice, but no process that waits for the lock sees that.
         let _taking = self.take_turn();
         self.add(Some(to))?;
         self.own().subtract(self.key(from));
         Ok(())
     }
 
-    /// Keeps other threads from writing this process's table.
+    /// Locks this process's table against other threads.
     fn start_writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until no other process counts one more, if there is a limit.
+    /// Waits until no other process counts a connection, if there is a limit.
     fn take_turn(&self) -> Option<ProcessLockGuard<'_>> {
         match self.limits() {
             (0, 0) => None,
-            // Where the system has no more locks, one client too many may slip in.
+            // If the system has no more locks, one client too many may get in.
             _ => self.taking.lock().ok(),
         }
     }
 
-    /// Counts one more connection of `ip` in this process, unless it has too many.
+    /// Counts another connection of `ip` in this process, unless it has too many.
     fn add(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
         let (key, (_, most)) = (self.key(ip), self.limits());
         if most != 0 && ip.is_some() && self.count_of(key) >= most {
@@ -211,7 +210,7 @@ impl SharedCounts {
         Table { header, entries }
     }
 
-    /// A number for an address: never 0, with no bit where connections are counted.
+    /// The number of an address: never 0, and with the bits of the count clear.
     fn key(&self, ip: Option<IpAddr>) -> u64 {
         match ip {
             Some(ip) => (self.keys.hash_one(ip) | 1 << 63) & !COUNT_MASK,
@@ -220,11 +219,11 @@ impl SharedCounts {
     }
 }
 
-/// Where the tables stand in the words.
+/// The layout of the tables in the words.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     tables: usize,
-    /// Entries of a table.
+    /// How many entries a table has.
     addresses: usize,
 }
 
@@ -251,7 +250,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Counts one more connection.
+    /// Counts another connection.
     fn add(&self, key: u64) -> Result<(), TableFull> {
         let entry = self.find(key).or_else(|| self.find_free());
         let entry = entry.ok_or(TableFull)?;
@@ -264,7 +263,7 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// Takes one connection out.
+    /// Gives back a connection.
     fn subtract(&self, key: u64) {
         if let Some(entry) = self.find(key) {
             let count = entry.load(Ordering::Relaxed) & COUNT_MASK;
@@ -274,7 +273,7 @@ impl Table<'_> {
         }
     }
 
-    /// All connections.
+    /// How many connections are counted.
     fn total(&self) -> usize {
         self.header[TOTAL].load(Ordering::SeqCst) as usize
     }
@@ -284,7 +283,7 @@ impl Table<'_> {
         self.header[LISTENERS].load(Ordering::SeqCst) > 0
     }
 
-    /// Connections of one address.
+    /// How many connections an address has.
     fn count(&self, key: u64) -> u64 {
         self.find(key)
             .map_or(0, |entry| entry.load(Ordering::SeqCst) & COUNT_MASK)
