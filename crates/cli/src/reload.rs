@@ -120,7 +120,8 @@ impl Reload {
             warnings.push(line);
         }
         if !self.binds && differ(&self.started.listen, &now.listen) {
-            let line = "server.listen has changed in vain: the service manager opens the addresses";
+            let line =
+                "server.listen has changed without effect: the service manager opens the addresses";
             warnings.push(line.to_owned());
         }
         let handler = handler(settings);

@@ -1,7 +1,7 @@
 //! Files of the disk that are open for reading or writing.
 
 use std::cell::Cell;
-use std::fs::File;
+use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -286,15 +286,17 @@ impl DiskWriteFile {
             Pending::Nothing => {}
             Pending::Touch => {
                 // Sets the exact time if the file is the user's, since the kernel's own time is
-                // coarse. Not every filesystem keeps times.
+                // coarse. Not every filesystem keeps times, and libfuse 2 sets only both.
+                let now = SystemTime::now();
+                let times = FileTimes::new().set_accessed(now).set_modified(now);
                 let _ = self
                     .file
-                    .set_modified(SystemTime::now())
+                    .set_times(times)
                     .or_else(|_| touch(self.file.as_fd()));
             }
             Pending::Clear(found) => {
                 if found.is_of(&stat_descriptor(self.file.as_fd())?) {
-                    self.run_as_nobody_else()?;
+                    self.clear_set_id_bits()?;
                     self.file.set_len(0)?;
                 }
             }
@@ -305,7 +307,7 @@ impl DiskWriteFile {
 
     /// Clears the bits that make the file run as its owner or group, as the kernel does when anyone
     /// but root changes the content.
-    fn run_as_nobody_else(&mut self) -> io::Result<()> {
+    fn clear_set_id_bits(&mut self) -> io::Result<()> {
         if self.runs_as_owner {
             let facts = stat_descriptor(self.file.as_fd())?;
             set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER)?;
@@ -317,7 +319,7 @@ impl DiskWriteFile {
     /// Gives the file to a caller that goes on writing to it directly.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
         self.settle()?;
-        self.run_as_nobody_else()?;
+        self.clear_set_id_bits()?;
         Ok((self.file, self.path))
     }
 }
@@ -331,7 +333,7 @@ impl WriteFile for DiskWriteFile {
             Pending::Touch | Pending::Nothing => {}
         }
         if !bytes.is_empty() {
-            self.run_as_nobody_else()?;
+            self.clear_set_id_bits()?;
         }
         self.file.write(bytes)
     }

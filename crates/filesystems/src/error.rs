@@ -184,7 +184,7 @@ impl FilesystemError {
     /// not support: the command exists, but cannot be applied to this file.
     ///
     /// Commands for which 553 or 554 is not defined reply 550 instead: 553 is for storing and
-    /// renaming, and 554 is not for RETR.
+    /// renaming, and 554 is not for RETR. RMD and RNTO also reply 550 for something busy.
     ///
     /// A failure that breaks off a transfer, after 150, is reported as 451 instead of 550. But if
     /// [`WriteFile::finish`](crate::WriteFile::finish) refuses an upload that arrived complete,

@@ -20,7 +20,7 @@ use thiserror::Error;
 /// that the encoding lacks or does not give back unchanged, CR, LF and NUL. `HH` is only ever 00,
 /// 0A, 0D, 3D or 80 to FF, so that no escape spells a slash or a dot; any other `=xHH` stands for
 /// itself. A literal one that would be taken for an escape has its `=` escaped: `=x3DxHH`.
-/// pyftpdlib sends such bytes raw, and cannot accept a name that contains a line feed.
+/// pyftpdlib sends such bytes raw, and cannot accept a name that contains a CRLF.
 ///
 /// # Examples
 ///

@@ -180,9 +180,7 @@ impl UpgradeLauncher {
     fn try_start(&mut self, server: &ServerHandle, cx: &mut Context<'_>) -> io::Result<()> {
         if std::process::id() == 1 {
             // The whole container or system would end with this process.
-            return Err(io::Error::other(
-                "this is process 1, whose end is everyone's",
-            ));
+            return Err(io::Error::other("this is process 1, which must not end"));
         }
         let on_upgraded = match self.state.take() {
             UpgradeState::Started => {

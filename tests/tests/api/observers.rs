@@ -198,7 +198,7 @@ fn observers_were_not_told_which_parts_were_deleted() {
         }
         let removals = AtomicUsize::new(0);
         let files = Hooked::new(files, move |call| {
-            // The second part stays; before the parts goes the file that showed the mode of new ones.
+            // The second part stays. A file that shows the mode of new ones is removed before.
             match call == "remove" && removals.fetch_add(1, Ordering::Relaxed) == 2 {
                 true => Err(ErrorKind::PermissionDenied.into()),
                 false => Ok(()),

@@ -46,7 +46,7 @@ impl Listening {
             };
             if let Some(wider) = wider.iter().find(|wider| addresses.contains(wider)) {
                 let problem = format!(
-                    "found {address} beside {wider}, which takes it in, expected one of the two"
+                    "found {address} beside {wider}, which includes it, expected one of the two"
                 );
                 return Err(self.port.error(problem));
             }

@@ -257,7 +257,7 @@ fn addresses_that_overlap_passed_the_check() {
             _ => "option --port",
         };
         let expected =
-            format!("{place}: found {collision}, which takes it in, expected one of the two");
+            format!("{place}: found {collision}, which includes it, expected one of the two");
         let expected = Some(expected).filter(|_| !collision.is_empty());
         assert_eq!(error, expected, "{listen} {options}");
     }

@@ -137,6 +137,7 @@ mod tests {
     fn quit_that_came_in_two_pieces_was_overlooked() {
         check_quit(b"NOOP\r\nQU", b"IT\r\n", true);
         check_quit(b"RETR ", b"QUIT\r\n", false);
+        check_quit(b"", b"MKD a\r\0\nQUIT\r\n", false);
     }
 
     /// The command lines in `bytes`.
@@ -178,7 +179,9 @@ mod tests {
             4 => Just(b"NOOP ".to_vec()),
             1 => Just(b"NO\xff\xf1OP ".to_vec()),
             1 => Just(b"\xff\xf4\xff\xf2ABOR ".to_vec()),
+            1 => Just(b"MKD a\r\0\nABOR ".to_vec()),
             1 => Just([b"RETR ", [b'x'; 2050].as_slice()].concat()),
+            1 => Just([b"RETR ", [b'x'; 2050].as_slice(), b"\r\0\nABOR "].concat()),
         ];
         let end = prop::sample::select(vec![&b"\r\n"[..], b"\n", b"\xff\xf1\r\n"]);
         proptest::collection::vec((verb, end), 0..12).prop_map(|lines| {

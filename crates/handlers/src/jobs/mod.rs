@@ -127,7 +127,7 @@ fn without_553(refusal: Refusal) -> Refusal {
 }
 
 /// Replaces 450 by 550 where something is busy: a directory that cannot be renamed or removed
-/// because of that is a mount point, which lasts. Nor do RNTO and RMD have 450 (RFC 959 §5.4).
+/// because of that is mostly a mount point, which lasts. RNTO and RMD have no 450 (RFC 959 §5.4).
 fn lasting(refusal: Refusal) -> Refusal {
     match refusal == reply_of(ErrorKind::Busy.into()) {
         true => refusal.with_code(550),
