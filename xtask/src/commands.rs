@@ -64,7 +64,7 @@ The fiftieth unknown verb or overlong line in a row ends the session with 421.
 During a transfer the session continues, and empty lines do not count.
 REIN keeps TLS and the level of PROT, although RFC 4217 §13 ends both: no data is sent in the clear unasked.
 RETR refuses an offset past the end of the file with 550, and STOR with 554; pyftpdlib answers 554 to both.
-What SITE COPY, CPTO and COMB write is closed to other users of the system until it is complete, on disks that can set modes; then a new file is open to those to whom all its sources are, and one that is replaced keeps its mode.
+What SITE COPY, CPTO and COMB write is closed to other users of the system until it is complete, on disks that can set modes and remove files; then a new file is open to those to whom all its sources are, and one that is replaced keeps its mode.
 COMB answers 553 if a file comes twice among the target and the parts, also by another name, such as a hard link.
 It answers 501 if the paths of the parts, each from the root, have more than 256 KiB together.
 It answers 450, and changes nothing, if the target or a part was changed meanwhile, as far as sizes and times in seconds tell.

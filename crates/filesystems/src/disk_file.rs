@@ -29,6 +29,11 @@ pub(crate) const NEW_FILE_MODE: u32 = 0o666;
 /// The mode bits that make a program run as its owner (set-user-ID) or its group (set-group-ID).
 const RUNS_AS_OWNER: u32 = 0o6000;
 
+/// Whether a file with this mode runs as its owner or group: set-group-ID counts only for programs.
+const fn runs_as_owner(mode: u32) -> bool {
+    mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
+}
+
 /// How long facts that were looked up for a file open for writing remain good enough.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
 
@@ -116,7 +121,7 @@ pub(crate) struct DiskWriteFile {
     pending: Pending,
     /// Whether the mode makes the file run as its owner or group, and root writes to it. The kernel
     /// clears such bits only for other writers, so the upload has to: a client that may only store
-    /// files must not get its own program run as that owner.
+    /// files must not get its own program run as that owner. Bits that come after the opening stay.
     runs_as_owner: bool,
     /// Set for a file that did not exist before, and must not remain after an unsecured upload.
     created: Option<Created>,
@@ -254,7 +259,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             pending: Pending::Nothing,
-            runs_as_owner: facts.mode & RUNS_AS_OWNER != 0 && is_root(),
+            runs_as_owner: runs_as_owner(facts.mode) && is_root(),
             created: None,
         };
         Ok((written, facts))
@@ -310,7 +315,11 @@ impl DiskWriteFile {
     fn clear_set_id_bits(&mut self) -> io::Result<()> {
         if self.runs_as_owner {
             let facts = stat_descriptor(self.file.as_fd())?;
-            set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER)?;
+            let cleared = set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER);
+            // On a network disk this root may be nobody, for whom the disk's system clears them.
+            if self.storage != Storage::Remote {
+                cleared?;
+            }
             self.runs_as_owner = false;
         }
         Ok(())

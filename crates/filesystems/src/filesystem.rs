@@ -29,7 +29,8 @@ pub enum WriteMode {
     /// Like [`Unique`](Self::Unique), for the draft that SITE COPY, CPTO and COMB write and then
     /// [rename](Filesystem::rename) when it is complete. It may contain what others must not read,
     /// so only its owner can access it from the start; it gets its [mode](WriteFile::set_mode) at
-    /// the end. If the filesystem refuses this mode as not supported, the draft is opened with
+    /// the end. Before it, an empty [`Unique`](Self::Unique) file is opened and removed, which
+    /// shows the mode of new files. If the filesystem refuses this mode as not supported, the draft is opened with
     /// [`Unique`](Self::Unique).
     Draft,
 }

@@ -46,9 +46,10 @@ pub struct ThreadedFtpServer(FtpServer);
 /// refused.
 ///
 /// A client's process begins as a copy of the one that forks. It closes its copies of the sockets
-/// that are registered with the server's loop, also those of other servers and handlers there,
-/// which it neither calls nor drops. Whatever else the program has open, on another loop for
-/// instance, stays open in it until it ends.
+/// that the server's loop watches, under all of their descriptors, also those of other servers and
+/// handlers there, which it neither calls nor drops. Whatever else the program has open stays open
+/// in it until it ends: sockets of another loop, for instance, or a passive port of another server
+/// that its loop does not watch yet.
 ///
 /// To set other limits, use [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`],
 /// whose [backlog](FtpServerBuilder::backlog) is the usual one unless set.

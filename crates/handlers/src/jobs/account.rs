@@ -1,12 +1,11 @@
 //! A user who logged in, as jobs see it.
 
 use std::fmt;
-use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Authorizer, Guard, Login, client_network};
-use ftpdlib_filesystems::{Filesystem, MemoryFs};
+use ftpdlib_filesystems::Filesystem;
 use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
@@ -22,7 +21,8 @@ use crate::client::Client;
 pub(crate) struct Account {
     client: Arc<Client>,
     pub(super) login: Login,
-    pub(super) filesystem: Arc<dyn Filesystem>,
+    /// Always there: only dropping takes it.
+    filesystem: Option<Arc<dyn Filesystem>>,
     /// For jobs that may block. `None` if no job does; jobs then run in place, on the loop.
     lanes: Option<Arc<HomeLanes>>,
 }
@@ -37,7 +37,7 @@ impl Account {
         Self {
             client: Arc::clone(client),
             login,
-            filesystem,
+            filesystem: Some(filesystem),
             lanes,
         }
     }
@@ -52,7 +52,7 @@ impl Account {
 
     /// The same account, limited to canonical paths; `None` if the filesystem has no links.
     pub(super) fn without_links(&self) -> Result<Option<Arc<Self>>, Refusal> {
-        let filesystem = self.filesystem.without_links().map_err(reply_of)?;
+        let filesystem = self.filesystem().without_links().map_err(reply_of)?;
         Ok(filesystem.map(|filesystem| {
             let (login, lanes) = (self.login.clone(), self.lanes.clone());
             Arc::new(Self::new(&self.client, login, filesystem, lanes))
@@ -118,8 +118,8 @@ impl Account {
         &self.login
     }
 
-    pub(crate) fn filesystem(&self) -> &dyn Filesystem {
-        &*self.filesystem
+    pub(crate) fn filesystem(&self) -> &Arc<dyn Filesystem> {
+        self.filesystem.as_ref().expect("only dropping takes it")
     }
 }
 
@@ -127,9 +127,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         if let Some(lanes) = &self.lanes {
-            // Nobody sees the one in its place.
-            let filesystem = mem::replace(&mut self.filesystem, Arc::new(MemoryFs::new()));
-            drop_on(&lanes.jobs, filesystem);
+            drop_on(&lanes.jobs, self.filesystem.take());
         }
     }
 }
@@ -148,7 +146,7 @@ mod tests {
 
     use ftpdlib_authorizers::{DummyAuthorizer, User};
     use ftpdlib_filesystems::{
-        Entry, FilesystemError, Layer, Layered, Listing, ReadFile, WriteFile, WriteMode,
+        Entry, FilesystemError, Layer, Layered, Listing, MemoryFs, ReadFile, WriteFile, WriteMode,
     };
     use ftpdlib_proto::{ByteRange, FactSet, Metadata, NameEncoding, TransferEnd, VirtualPath};
     use ftpdlib_session::{Action, Job, ListFormat, WriteHow};

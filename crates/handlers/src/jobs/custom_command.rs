@@ -72,7 +72,7 @@ fn pinned(
     } = action
         && !Arc::ptr_eq(account, &pinned)
         // A path that is gone holds nothing.
-        && let Ok(canonical) = account.filesystem.canonical(working_directory)
+        && let Ok(canonical) = account.filesystem().canonical(working_directory)
     {
         *working_directory = canonical;
     }

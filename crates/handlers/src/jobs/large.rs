@@ -51,7 +51,7 @@ pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
         let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
             return false;
         };
-        let fs = &*account.filesystem;
+        let fs = &**account.filesystem();
         match fs.lstat(removed) {
             Ok(removed) => {
                 takes_long(&removed) || moved.is_some_and(|path| takes_long_at(fs, path))
@@ -168,8 +168,7 @@ impl Drop for OpenedRead {
 /// removed, which is freed then.
 pub(super) fn drop_on(lane: &Lane, held: impl Send + 'static) {
     if let Err(error) = lane.discard(held) {
-        // It was dropped here.
-        log::debug!("no thread for a job: {error}");
+        log::warn!("no thread to close what may block, so others wait for that: {error}");
     }
 }
 

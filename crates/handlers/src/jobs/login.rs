@@ -97,7 +97,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // The name under which it is looked up before anything else is known of it.
     let named = login.home.clone();
     let service = &client.service;
-    let _guard = service.authorizer.impersonate(&login).map_err(|error| {
+    let guard = service.authorizer.impersonate(&login).map_err(|error| {
         let prefix = client.prefix(Some(&login.username));
         log::error!("{prefix} {error}");
         unusable()
@@ -111,6 +111,9 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     let is_linkless = login.home == named;
     // The mounts need no second look.
     let is_local = (at_once && is_linkless) || filesystem.is_local();
+    let start_dir = filesystem.start_dir();
+    // The authorizer answers for itself.
+    drop(guard);
     if service.filesystem.is_none() {
         service.homes.note(&named, is_local && is_linkless);
     }
@@ -120,7 +123,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
         msg_quit: login.msg_quit.clone(),
-        start_dir: filesystem.start_dir(),
+        start_dir,
         encoding: login.encoding,
         perms: service.authorizer.perms_anywhere(&login),
     };

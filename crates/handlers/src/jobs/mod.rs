@@ -161,7 +161,7 @@ fn run_work_as_user(account: &Arc<Account>, job: Job, time: &mut TimeSlice) -> J
         }
         None => account,
     };
-    let fs = &*account.filesystem;
+    let fs = &**account.filesystem();
     match action {
         Action::Digest {
             path,
@@ -202,11 +202,12 @@ fn permitted(
 
 /// The real path of `path`, for logs and observers; never for a client.
 pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
-    owners_code::call_files(account, || Ok(account.filesystem.real_path(path))).unwrap_or_default()
+    owners_code::call_files(account, || Ok(account.filesystem().real_path(path)))
+        .unwrap_or_default()
 }
 
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
-    let fs = &*account.filesystem;
+    let fs = &**account.filesystem();
     let done = match action {
         // Custom commands run through `CommandCall`, work through `run_work`.
         Action::Registered { .. }
@@ -296,7 +297,7 @@ fn opened(
 /// Chooses between the two readings of an argument, if it has two. Permissions are checked
 /// afterwards, for the path that is used. Files that the user may not see decide nothing.
 fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Action {
-    let is_there = |path: &VirtualPath| account.filesystem.lstat(path).is_ok();
+    let is_there = |path: &VirtualPath| account.filesystem().lstat(path).is_ok();
     let is_denied =
         |path: &VirtualPath| perm.is_some_and(|perm| permission::is_denied(account, perm, path));
     let may_be_meant = |path: &VirtualPath| is_there(path) && !is_denied(path);

@@ -248,7 +248,7 @@ impl CommandContext<'_> {
     /// If [`path`](Self::path) is canonical, this follows no links: it opens what the permission
     /// was checked for, even if another session puts a link in its place meanwhile.
     pub fn filesystem(&self) -> Option<&dyn Filesystem> {
-        self.account.map(Account::filesystem)
+        Some(&**self.account?.filesystem())
     }
 
     /// Whether the user has `perm` for `path`; always false without a login.

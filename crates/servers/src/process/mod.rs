@@ -103,7 +103,8 @@ pub fn with_log_rights<T>(
     let acting = user.map(Identity::assume_in_thread).transpose()?;
     act().map_err(|error| match (acting, error.kind()) {
         (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
-            let why = "to the user that serves: others than root may change the way to it";
+            let why = "to the user that serves: others than root may change the way to it, which \
+                       should be root's or that user's";
             io::Error::new(kind, format!("{error} {why}"))
         }
         (_, _) => error,

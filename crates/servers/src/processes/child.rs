@@ -119,11 +119,14 @@ impl NewChild<'_> {
         // the process ends, even after the server is dropped.
         let _link = self.link.as_fd().try_clone_to_owned();
         let who = format!("process {}", std::process::id());
-        // Before the user changes, whom the system may not let look.
-        if let Err(error) = cx.leave_sources_to_parent() {
-            log::warn!("{who} keeps the sockets of others on the loop of its parent: {error}");
-        }
-        exit_at_once(match contain(&who, || self.try_run(prepare, listeners)) {
+        let run = || {
+            // Before the user changes, whom the system may not let look.
+            if let Err(error) = cx.leave_sources_to_parent() {
+                log::warn!("{who} keeps the sockets of others on the loop of its parent: {error}");
+            }
+            self.try_run(prepare, listeners)
+        };
+        exit_at_once(match contain(&who, run) {
             Some(Ok(())) => 0,
             Some(Err(error)) => {
                 log::error!("{who} failed: {error}");

@@ -13,7 +13,8 @@ use crate::call::check;
 /// descriptors of the same sockets.
 ///
 /// Their owners in this process are not asked, and may be dropped at any time: what they own is
-/// replaced by something that does nothing.
+/// replaced by something that does nothing. So this is for a process with one thread only, which
+/// does not use them any more.
 ///
 /// # Errors
 ///

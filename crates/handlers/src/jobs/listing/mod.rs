@@ -398,7 +398,7 @@ impl ListingStream {
                     self.encoding.encode_name(target, &mut wire);
                     wire
                 });
-                let fs = &*self.account.filesystem;
+                let fs = &**self.account.filesystem();
                 let entry = ListEntry {
                     name: &wire,
                     target: target.as_deref(),

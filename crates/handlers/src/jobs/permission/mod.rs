@@ -62,7 +62,7 @@ fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
 /// Checks the entry at `path`: for a link, its place counts, not its target.
 fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     let place = match account.has_overrides() {
-        true => canonical_entry(&*account.filesystem, path).map(Cow::Owned),
+        true => canonical_entry(&**account.filesystem(), path).map(Cow::Owned),
         false => Ok(Cow::Borrowed(path)),
     };
     allow(account, perm, place)
@@ -105,7 +105,7 @@ fn resolved<'a>(
     path: &'a VirtualPath,
 ) -> Result<Cow<'a, VirtualPath>, FilesystemError> {
     if account.has_overrides() {
-        account.filesystem.canonical(path).map(Cow::Owned)
+        account.filesystem().canonical(path).map(Cow::Owned)
     } else {
         Ok(Cow::Borrowed(path))
     }

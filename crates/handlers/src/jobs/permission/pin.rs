@@ -31,9 +31,9 @@ pub(crate) fn pin(
     each_access(action, perm, |access| {
         go_on()?;
         let path = match access.subject {
-            Subject::Target | Subject::LinkTarget => account.filesystem.canonical(access.path),
+            Subject::Target | Subject::LinkTarget => account.filesystem().canonical(access.path),
             Subject::Entry | Subject::NameStart | Subject::Part => {
-                canonical_entry(&*account.filesystem, access.path)
+                canonical_entry(&**account.filesystem(), access.path)
             }
             Subject::Shown => return Ok(()),
         };
@@ -73,21 +73,21 @@ impl View {
         };
         let Some(pinned) = pinned else {
             return Ok(Self {
-                filesystem: Arc::clone(&account.filesystem),
+                filesystem: Arc::clone(account.filesystem()),
                 target: path.clone(),
                 entry: path.clone(),
                 shows_entry: true,
             });
         };
         let failed = |error| permission::failed(account, Perm::List, error);
-        let place = canonical_entry(&*account.filesystem, path).map_err(failed)?;
-        let target = match account.filesystem.canonical(&place) {
+        let place = canonical_entry(&**account.filesystem(), path).map_err(failed)?;
+        let target = match account.filesystem().canonical(&place) {
             Err(error) if permission::may_know(account, Perm::List, &error) => place.clone(),
             target => target.map_err(failed)?,
         };
         permission::target(&pinned, Perm::List, &target)?;
         Ok(Self {
-            filesystem: Arc::clone(&pinned.filesystem),
+            filesystem: Arc::clone(pinned.filesystem()),
             target,
             shows_entry: permission::target(&pinned, Perm::List, &place).is_ok(),
             entry: place,
