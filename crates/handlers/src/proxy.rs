@@ -11,8 +11,8 @@ use mio::net::TcpStream;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use thiserror::Error;
 
-/// The length of the shortest header, `PROXY UNKNOWN` with its line ending. In version 2, one byte
-/// more tells the length.
+/// The length of the shortest header, `PROXY UNKNOWN` with its line ending. Version 2 tells its
+/// length one byte later, with the 16th.
 const SHORTEST: usize = 15;
 
 /// The longest header of version 1, with its line ending.
@@ -63,7 +63,8 @@ pub struct ProxiedClient {
     pub local: SocketAddr,
 }
 
-/// How far the header at the beginning of a connection has come. The enum is complete.
+/// How far the header at the beginning of a connection has come. The enum is complete: either more
+/// of the header must come, or nothing more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProxyHeaderStep {
     /// At least this many more bytes belong to the header; never 0.

@@ -22,9 +22,9 @@ pub enum ControlEvent<'a> {
         /// Whether the client has presented a valid certificate.
         certificate: bool,
     },
-    /// A command line that came behind one that [waits](crate::Session::holds_line), told ahead of
-    /// its turn, once; it is handed over in that, too. If it is ABOR, the work or the connect that
-    /// is waited for is given up, and answered 426.
+    /// A command line behind one that [waits](crate::Session::holds_line), shown once before its
+    /// turn; it is also handed over in its turn. If it is ABOR, the current work or connect is
+    /// given up, and answered 426.
     Ahead(&'a [u8]),
     /// A command line that the session must not act on: an observer that may veto commands has
     /// answered it.

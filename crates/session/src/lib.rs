@@ -11,12 +11,12 @@
 //! After every call of a `handle_*` method the driver takes all effects and carries them out in
 //! order, then asks [`Session::poll_timeout`] for the next deadline.
 //!
-//! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
+//! - A line is handed over only while [`Session::wants_input`] returns true; earlier lines wait in
 //!   the driver. [`ControlEvent::Closed`] may come at any time.
-//! - [`Effect::Job`] and [`Effect::LogIn`] are answered by one [`Session::handle_job`] each, also
-//!   after the client is gone, which is then waited for some seconds, unless the driver gives up
-//!   the job by [`Session::handle_withdrawn_job`]; what is opened by one that ends after
-//!   [`Effect::Close`] is the driver's to discard. [`Effect::StartWork`] likewise, also
+//! - [`Effect::Job`] and [`Effect::LogIn`] are each answered by one [`Session::handle_job`], even
+//!   after the client is gone: the session then waits some seconds for it, unless the driver gives
+//!   up the job by [`Session::handle_withdrawn_job`]. What a job opens that ends after
+//!   [`Effect::Close`] is the driver's to discard. The same holds for [`Effect::StartWork`], also
 //!   after [`Effect::CancelWork`]; lines are wanted meanwhile.
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].

@@ -60,9 +60,10 @@ impl Connection {
     ///
     /// - the client is in a handshake, and would understand no reply,
     /// - the client has ended its side or is gone, or the server ends,
-    /// - the client has sent QUIT and nothing unread after it, so it only waits for the end. But if
-    ///   a download's tail is still on its way, or an upload has failed, the client may have sent
-    ///   QUIT before it knew. Under TLS it is not known whether anything is unread.
+    /// - the client has sent QUIT and nothing unread after it, so it only waits for the end. This
+    ///   does not apply while a download's tail is still on its way, or after a failed upload: the
+    ///   client may have sent QUIT before it knew. It never applies under TLS, where it is not
+    ///   known whether anything is unread.
     fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
         let ControlSocket::Open(control) = &mut self.socket else {
             return true;

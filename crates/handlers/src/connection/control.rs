@@ -13,7 +13,8 @@ use crate::pump::REPLIES_WAITING;
 /// Most bytes read from a client at once.
 const READ: usize = 4 << 10;
 
-/// Most bytes held for a client that sends commands ahead. The rest stays in the kernel.
+/// A client that sends commands ahead is read only while fewer bytes than this are held. The rest
+/// stays in the kernel.
 const AHEAD: usize = 16 << 10;
 
 /// The control connection.

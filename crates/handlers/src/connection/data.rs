@@ -49,7 +49,8 @@ impl Connection {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
         let (local, peer) = (self.client.bound(), canonical(peer));
-        // From the address that the client connected to, if the families agree.
+        // From the address at which this server was reached (behind a proxy, not the one that the
+        // client connected to), if the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let socket = Connector::open(peer, from.then_some(local))
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;

@@ -53,7 +53,7 @@ impl Input {
         let mut rest = &self.unread[self.looked_at as usize..];
         while let Some(line) = decoder.next(&mut rest) {
             let is_found = matches!(line, Line::Complete(line) if look(line));
-            // The rest of a line that is too long is no line of its own.
+            // The rest of a line that is too long is not a line.
             if decoder.is_between_lines() {
                 self.looked_at = (self.unread.len() - rest.len()) as u32;
             }

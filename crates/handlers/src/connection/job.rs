@@ -63,8 +63,8 @@ impl Connection {
         self.follow(run, cx);
     }
 
-    /// Checks a login, here or on a thread. The current settings decide, not the ones with which
-    /// the client was accepted.
+    /// Checks a login, here or on a thread, by the settings with which the client was accepted. If
+    /// they are outdated, the login is refused with 421: the client has to connect again.
     pub(super) fn log_in(
         &mut self,
         username: String,
@@ -131,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Takes what a job came to that was done here, or waits for the thread that does it.
+    /// Takes the outcome of a job that ran here, or remembers the thread that runs it.
     fn follow(&mut self, started: io::Result<Started<Ended>>, cx: &mut Context<'_>) {
         match started {
             Ok(Started::Done(ended)) => self.take_end(ended, cx),

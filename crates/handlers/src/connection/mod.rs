@@ -374,7 +374,7 @@ impl Handler for Connection {
         if let Some(error) = error {
             log::warn!("{} control connection: {error}", self.log_prefix());
         }
-        // After QUIT the session has no user any more, but its account names it.
+        // After QUIT the session has no user any more, but the account still says who it was.
         let account = self.account.as_ref();
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);

@@ -35,7 +35,7 @@ pub(super) fn cut<'a>(line: &'a [u8], service: &Service) -> &'a [u8] {
     &line[..start.unwrap_or(line.len())]
 }
 
-/// A reply without the parts of a line with a password that it repeats.
+/// A reply in which a password is hidden if it repeats a line that holds one.
 pub(super) fn hide_repeated(reply: &[u8]) -> Cow<'_, [u8]> {
     let repeats = reply.starts_with(b"500 Command \"");
     match reply.iter().position(|&byte| byte == b'"') {
@@ -47,7 +47,8 @@ pub(super) fn hide_repeated(reply: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Where a secret may begin: after such a word, or within it if it is the first of the line.
+/// Where a secret may begin: after one of [`WORDS`], or right after `PASS` at the beginning of the
+/// line, even within a word.
 fn secret_start(line: &[u8]) -> Option<usize> {
     let first = line
         .iter()

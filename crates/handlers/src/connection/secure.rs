@@ -23,7 +23,7 @@ pub(super) enum Security {
     Announced,
     /// The handshake is in progress.
     Handshake(TlsSession),
-    /// Established, with the client's certificate if it has proved one.
+    /// Established, with the client's certificate if it has presented one that can be read here.
     Secured(TlsSession, Option<Arc<VerifiedCertificate>>),
 }
 
@@ -56,7 +56,7 @@ impl Security {
 
 impl Connection {
     /// Begins TLS on the control connection, if it was announced and all replies in the clear are
-    /// sent. Returns whether it did.
+    /// sent. Returns whether it did, or has lost the connection because TLS cannot begin.
     pub(super) fn begin_tls(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.security, Security::Announced) {
             return false;

@@ -42,7 +42,7 @@ enum Retry {
 
 /// What the observers say to a command.
 pub(super) enum Judgement {
-    /// It is handed to the session, or answered in its place.
+    /// The command, or the reply of an observer in its place, is handed to the session.
     Passed(Verdict),
     /// Its line is held until the observers have answered.
     Pending,
@@ -77,7 +77,7 @@ impl Watch {
             held: None,
         });
         Notice::Connect.tell(&watch.session, &watch.inline);
-        // Observers on threads may be called only after the greeting.
+        // Observers on threads may be called too late for the greeting, so they have no say in it.
         watch.turned_away = watch.session.control.is_to_close();
         watch.deliver(watch.session.clone(), Notice::Connect);
         Some(watch)
@@ -88,8 +88,8 @@ impl Watch {
         self.turned_away
     }
 
-    /// The session is over. After QUIT it has no user any more, but `account` is still whose
-    /// connection it was.
+    /// Tells the observers that the session is over. `account` is the user's, also after QUIT, when
+    /// the session has no user.
     ///
     /// Observers on a thread are told with the session itself: its note is dropped there, unless
     /// they keep it.

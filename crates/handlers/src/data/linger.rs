@@ -27,8 +27,8 @@ const BYTES: u32 = 1 << 20;
 /// connection, and try again, before it has read the reply that says why.
 ///
 /// The socket of a download that never had to wait is not registered with the loop. It is not
-/// registered for this either, unless the connection [waits](Self::wait) for it: it is closed at
-/// the next download, or when the time is over.
+/// registered for this either, unless replies are held for it or a closing session
+/// [waits](Self::wait) for it: it is closed at the next download, or when the time is over.
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,
@@ -117,8 +117,8 @@ impl Linger {
         Some(begun + REPLIES).filter(|until| now < *until)
     }
 
-    /// Stops waiting: discards what the client has sent, and closes. What an upload owes of its
-    /// rate is left to the session's next one.
+    /// Stops waiting, and closes; after a download that was never registered, what the client has
+    /// sent is discarded before. What an upload owes of its rate is left to the session's next one.
     pub(crate) fn end(mut self, debts: &mut Debts, cx: &mut Context<'_>) {
         if let After::Upload { meter, .. } = &mut self.after {
             meter.leave_debt(TransferDirection::Upload, debts, cx.now());

@@ -147,7 +147,7 @@ impl PassivePort {
         self.arrivals.as_ref()?.until()
     }
 
-    /// Whether no connection may be the client's yet.
+    /// Whether there is no candidate yet.
     pub(crate) fn awaits_client(&self) -> bool {
         self.candidate.is_none()
     }

@@ -132,7 +132,7 @@ impl Drop for Account {
     }
 }
 
-/// What stands before the session's log lines.
+/// The prefix of the session's log lines.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.client.prefix(Some(&self.login.username)).fmt(f)

@@ -103,7 +103,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
         unusable()
     })?;
     let filesystem = make_filesystem(client, &mut login).inspect_err(|_| {
-        // Whatever has taken its place may block.
+        // What has taken its place may block.
         service.homes.note(&named, false);
     })?;
     login.home_path = home_path(&*filesystem, &login.home);

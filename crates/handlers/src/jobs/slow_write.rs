@@ -1,5 +1,5 @@
-//! The file of an upload that may block: it is closed on a thread, also where nobody finishes it,
-//! as when its connection ends with the loop.
+//! The file of an upload that may block: it is closed on a thread even if it is never finished, for
+//! example because its connection ends with the loop.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,14 +11,14 @@ use ftpdlib_proto::{TransferEnd, VirtualPath};
 use super::large::drop_on;
 
 pub(super) struct SlowWrite {
-    /// There until it is finished or dropped.
+    /// `Some` until it is finished or dropped.
     file: Option<Box<dyn WriteFile>>,
     path: VirtualPath,
     lane: Lane,
 }
 
 impl SlowWrite {
-    /// Has `file` dropped on `lane`, if it is only dropped.
+    /// Drops `file` on `lane` if it is not finished.
     pub(super) fn new(file: Box<dyn WriteFile>, lane: &Lane) -> Self {
         Self {
             path: file.path().clone(),

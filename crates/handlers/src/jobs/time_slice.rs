@@ -148,7 +148,7 @@ impl Scheduler {
         });
         while !cancel.is_asked() && queue.first(self.most) != Some(own) {
             drop(queue);
-            // Whoever wakes it has changed what it looks at before, so no call is missed.
+            // What it checks is changed before it is woken, so no call is missed.
             thread::park();
             queue = self.lock();
         }
@@ -208,7 +208,7 @@ mod tests {
         TimeSlice::begin(Cancel::new(Arc::clone(scheduler)))
     }
 
-    /// Waits until so many wait for a time slice.
+    /// Waits until this many wait for a time slice.
     fn await_queue(scheduler: &Scheduler, length: usize) {
         while scheduler.lock().waiting.len() < length {
             thread::yield_now();

@@ -57,8 +57,8 @@ pub struct ObservedCommand {
     /// [`secret`](crate::CustomCommand::secret) command.
     ///
     /// Lines that only look as if they held a password are cut as in the log: for `NOOP PASS x`
-    /// this is `PASS`. The arguments of commands with a permission are names of files, and never
-    /// cut.
+    /// this is `PASS`. The arguments of commands with a permission are names of files, and not cut,
+    /// except for `secret` commands.
     pub argument: Vec<u8>,
 }
 

@@ -79,8 +79,8 @@ impl Mailbox {
         {
             state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
             drop(state);
-            // No command is held before this call has returned, so a verdict is for a later
-            // command.
+            // The command is held only after this call has returned, so the session takes the
+            // verdict in a later callback.
             session.control.notifier().notify();
         }
         false

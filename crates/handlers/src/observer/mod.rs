@@ -32,7 +32,7 @@ pub(crate) use observed_session::SessionControl;
 ///
 /// No method acts as the user: if users of the system are served, it has root's rights. The client
 /// decides where [`ObservedPath::real_path`] leads when a method uses it. Code that inspects or
-/// changes uploads belongs into the [`finish`] of a filesystem's files, which acts as the user. It
+/// changes uploads belongs in the [`finish`] of a filesystem's files, which acts as the user. It
 /// may take its time there, unless the filesystem or its [`Layer`] says that it is local.
 ///
 /// [`finish`]: ftpdlib_filesystems::WriteFile::finish

@@ -13,7 +13,8 @@ use crate::service::Rates;
 
 /// The facts of a session at the time of an event, and control over the session itself.
 ///
-/// It may be kept. After the end of the session, its methods have no effect.
+/// It may be kept. After the end of the session, [`close`](Self::close) and
+/// [`set_rate`](Self::set_rate) have no effect.
 #[derive(Clone)]
 pub struct ObservedSession {
     pub(crate) id: u64,

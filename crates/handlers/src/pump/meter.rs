@@ -23,6 +23,7 @@ pub(crate) struct Meter {
     shared: Option<RateShare>,
     /// How many bytes are left of the current turn.
     budget: usize,
+    /// When the current turn began.
     turn: Option<Instant>,
 }
 
@@ -59,7 +60,8 @@ impl Meter {
         Some(&mut self.throttle).filter(|throttle| throttle.is_limited())
     }
 
-    /// Leaves what was moved ahead of that rate to the session's next transfer in this direction.
+    /// Leaves what was moved ahead of the transfer's own rate to the session's next transfer in
+    /// this direction.
     pub(crate) fn leave_debt(
         &mut self,
         direction: TransferDirection,

@@ -72,7 +72,8 @@ pub(crate) struct Pump {
     /// Set for an upload whose control connection was lost: it takes what has arrived already, up
     /// to this many bytes in all.
     last: Option<u64>,
-    /// Whether 226 is held back until the client has read 150.
+    /// Whether 226 is held back until the client has closed the data connection, or for a moment,
+    /// so that it does not read 226 together with 150.
     pub(crate) separates_replies: bool,
 }
 
@@ -343,8 +344,8 @@ impl Pump {
             Err(error) if !self.all_sent => {
                 Step::Ended(turn::end_by(&error, &**stream, &self.account), None)
             }
-            // The system has taken every byte. It may still deliver them, or has: a client that
-            // knows the size may close at the last one, without waiting for the end.
+            // The system has taken every byte, and may have delivered them: a client that knows the
+            // size may close after the last one, without waiting for the end.
             Ok(()) | Err(_) => step,
         }
     }
@@ -398,7 +399,7 @@ impl Pump {
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
-            // If writing may block, every piece ends with a job.
+            // If writing may block, a turn ends with a job after every piece, not with `Yield`.
             Step::Yield | Step::Working => self.meter.bytes() >= last,
             Step::AllReceived | Step::Ended(..) => false,
         }
@@ -488,7 +489,7 @@ impl Pump {
     }
 
     /// Looks at what the client has acknowledged. Returns whether that is more than at the last
-    /// look, which counts as progress.
+    /// look since the last progress. If it is, this counts as progress too.
     fn look(&mut self, now: Instant) -> bool {
         let acknowledged = self.acknowledged();
         let progress = self.meter.progress();
@@ -562,7 +563,7 @@ impl Pump {
 }
 
 /// The meter of a transfer that begins `now`. It keeps to the server's rate, or instead to the
-/// user's, which all transfers of that user's sessions share.
+/// user's, which is shared by all transfers of that user's sessions that have the same rate.
 fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: Instant) -> Meter {
     let (service, login) = (account.service(), account.login());
     let dtp = &service.dtp;

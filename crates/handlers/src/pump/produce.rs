@@ -38,7 +38,8 @@ const GO_ON_TIME: Duration = Duration::from_micros(100);
 /// How long a listing may use a thread while others wait for one.
 const THREAD_TIME: Duration = Duration::from_millis(50);
 
-/// What a piece of a listing counts for in a turn: the whole turn, so that others wait no longer.
+/// What a piece of a listing counts for in a turn, unless it is the last one: the whole turn, so
+/// that others wait no longer.
 const ENTRIES_COST: usize = TURN_BYTES;
 
 /// Sends the bytes of a source, a buffer at a time.
@@ -54,7 +55,7 @@ enum State {
     Source(Source),
     /// More is being made on a thread, which closes a source that has ended.
     Working(Task<(Vec<u8>, Filled)>),
-    /// Nothing more will come.
+    /// The source has no more.
     Exhausted,
 }
 
@@ -79,8 +80,8 @@ impl Source {
         Ok(self.fill(account, time, buffer)?.then_some(self))
     }
 
-    /// Puts other bytes into `buffer`, or none and works towards some; a listing ends that after
-    /// about this `time`. `false` at the end. May block.
+    /// Puts the next bytes into `buffer`; or none, while a listing prepares them. A listing stops
+    /// after about this `time`. Returns `false` at the end. May block.
     fn fill(
         &mut self,
         account: &Account,

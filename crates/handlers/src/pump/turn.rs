@@ -12,8 +12,8 @@ use super::Step;
 use super::meter::Meter;
 use crate::jobs::Account;
 
-/// Most bytes of replies held for a client that does not read them. Beyond this, no further lines
-/// of it are read, and a listing sent as a reply waits.
+/// While at least this many bytes of replies wait for a client that does not read them, no further
+/// lines of it are read. Beyond this, a listing sent as a reply waits too.
 pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 
 /// What a pump needs of its connection.
@@ -33,7 +33,7 @@ pub(super) fn info(account: &Account, what: impl fmt::Display) {
     log::info!("{account} data connection: {what}");
 }
 
-/// How a transfer of `account` ends whose data connection `stream` had this `error`.
+/// The end of a transfer of `account` after this `error` of its data connection `stream`.
 pub(super) fn end_by(error: &io::Error, stream: &dyn Transport, account: &Account) -> TransferEnd {
     if is_lost(error, stream.socket().get_ref()) {
         return TransferEnd::Reset;
@@ -42,13 +42,12 @@ pub(super) fn end_by(error: &io::Error, stream: &dyn Transport, account: &Accoun
     TransferEnd::LocalError
 }
 
-/// Whether an error of the data connection `stream` is its client's doing, or the network's, or
-/// that of whoever is in between. With any other it is our side that cannot go on, and whose log is
-/// to say so.
+/// Whether the client, the network or something in between has caused an error of the data
+/// connection `stream`. Any other error is on this side, and belongs in the log.
 ///
-/// Where the system gives a connection up, it reports what a router or firewall has told it last
-/// (ICMP), with numbers that have other meanings elsewhere: "permission denied" is one. So what
-/// counts then is that there is no connection any more.
+/// If the system gives up a connection, it reports what a router or firewall has told it last
+/// (ICMP), by error numbers that have other meanings elsewhere, such as "permission denied". So it
+/// also counts that the connection is gone.
 pub(super) fn is_lost(error: &io::Error, stream: &TcpStream) -> bool {
     is_of_peer(error)
         || matches!(

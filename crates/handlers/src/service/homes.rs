@@ -18,14 +18,13 @@ const FIRST_LOOK: usize = 64;
 pub(crate) struct Homes {
     pool: Pool,
     lanes: Mutex<Lanes>,
-    /// Those on local disks, without links in their paths, where the filesystem is the built-in
-    /// one.
+    /// Homes on local disks, without links in their paths, if the filesystem is the built-in one.
     local: Mutex<HashSet<PathBuf>>,
 }
 
 struct Lanes {
     of_homes: HashMap<PathBuf, Arc<HomeLanes>>,
-    /// With so many, those that nobody uses are dropped.
+    /// When there are this many, unused ones are dropped.
     look_at: usize,
 }
 
@@ -41,14 +40,14 @@ impl Homes {
         }
     }
 
-    /// Where jobs on a home directory that may block run. One that hangs delays only its own.
+    /// The lanes of a home directory that may block. If it hangs, only its own jobs are delayed.
     pub(crate) fn lanes(&self, home: &Path) -> Arc<HomeLanes> {
         let mut lanes = lock(&self.lanes);
         if let Some(known) = lanes.of_homes.get(home) {
             return Arc::clone(known);
         }
         if lanes.of_homes.len() >= lanes.look_at {
-            // What hangs in a lane counts towards its limit, also when all users have left.
+            // Jobs that hang in a lane count towards its limit even after all users have left.
             let is_used =
                 |lanes: &Arc<HomeLanes>| Arc::strong_count(lanes) > 1 || !lanes.are_idle();
             lanes.of_homes.retain(|_, lanes| is_used(lanes));

@@ -160,7 +160,7 @@ impl CustomCommand {
             ));
         }
         let verb = Verb::lookup(name.as_bytes());
-        // Not in the table: it would follow AUTH.
+        // ADAT would bring security data after AUTH; the table of verbs does not have it.
         if name == "ADAT" || verb.is_some_and(|verb| verb.info().reserved) {
             return wrong(format!("{name} cannot be replaced: it changes the session"));
         }
@@ -190,7 +190,7 @@ impl fmt::Debug for CustomCommand {
 ///
 /// # Errors
 ///
-/// 451, to be sent instead of a preliminary reply.
+/// 451, to be sent instead of a reply that is preliminary, or of which more lines would follow.
 pub(crate) fn last_reply(
     reply: Reply,
     prefix: &Prefix<'_>,
@@ -223,8 +223,8 @@ impl CommandContext<'_> {
         self.argument
     }
 
-    /// The path that the argument names, relative to the working directory; the working directory
-    /// if there is no argument.
+    /// The path that the argument names, resolved against the working directory; the working
+    /// directory itself if there is no argument.
     ///
     /// If the command has a [permission](CustomCommand::perm) and the user's depend on the
     /// directory, this is canonical, without links, and so is
@@ -238,7 +238,7 @@ impl CommandContext<'_> {
         self.working_directory
     }
 
-    /// The name of the user who is logged in.
+    /// The login of the user; `None` if nobody is logged in.
     pub fn login(&self) -> Option<&Login> {
         self.account.map(Account::login)
     }
@@ -273,7 +273,7 @@ impl CommandContext<'_> {
     }
 }
 
-/// Without the argument, which may be a password.
+/// Without the argument and the path that it names, which may be a password.
 impl fmt::Debug for CommandContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let username = self.login().map(|login| &login.username);

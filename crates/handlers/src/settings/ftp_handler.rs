@@ -101,8 +101,9 @@ impl FtpHandler {
     ///
     /// If the session [acts as a user](Login::acts_as_user) of the system, and the home may contain
     /// `/proc`, as `/` does, an `AbstractedFs` should be [without
-    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: `/proc`
-    /// has root's rights, whatever user a thread acts as.
+    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: threads
+    /// that act as a user still belong to root's process, and `/proc` shows them what it shows of
+    /// that process.
     ///
     /// The function opens the home itself. Before and after it, the server checks that no link has
     /// taken the home's place; only the default opens exactly what was checked.
@@ -142,8 +143,8 @@ impl FtpHandler {
         self
     }
 
-    /// Creates the greeting for each client, from the client's and the server's end of its
-    /// connection (pyftpdlib: `banner` as a property).
+    /// Sets the function that creates the greeting for each client, from the client's and the
+    /// server's end of its connection (pyftpdlib: `banner` as a property).
     ///
     /// It is called on the event loop, so it must not block. A client for which it panics gets 421.
     ///

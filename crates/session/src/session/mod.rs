@@ -169,8 +169,8 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Takes that the job which was asked for will not be done: its client was gone before it
-    /// began, so nothing happened that logs or observers are to learn.
+    /// Notes that the job that was requested will not run: its client left before it began, so
+    /// there is nothing to log or to tell observers.
     pub fn handle_withdrawn_job(&mut self) {
         if let Pending::Job(_) = self.pending {
             self.pending = Pending::Nothing;

@@ -16,12 +16,11 @@ const DRAFT: &[u8] = b".ftpdlib";
 /// The mode of a file that is closed to all but its owner.
 const CLOSED: u32 = 0o600;
 
-/// What group and others may have of a file.
+/// The mode bits of the group and of others.
 const OTHERS: u32 = 0o077;
 
-/// Puts a file in the place of `to` that `write` has written, unless `check` refuses it when it is
-/// complete. It gets a name of its own first, so that one that is not finished is never seen under
-/// this one.
+/// Replaces `to` by a file that `write` writes, unless `check` refuses that when the file is
+/// complete. The file has a temporary name until then, so that it never appears unfinished.
 pub(super) fn replace(
     fs: &dyn Filesystem,
     to: &VirtualPath,
@@ -109,17 +108,17 @@ fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal
 /// a different file under its name.
 pub(super) struct Draft {
     file: Box<dyn WriteFile>,
-    /// The mode that it has in the end, where files have such.
+    /// The final mode, if files have modes.
     mode: Option<u32>,
-    /// Whether that is the one of a file that it takes the place of, whatever the sources have.
+    /// Whether the final mode is that of the file that it replaces, whatever the sources have.
     replaces: bool,
-    /// Whether it has been closed to others from its start, and gets its mode when it is complete:
-    /// whoever has opened a file before it is closed reads on.
+    /// Whether it was closed to others from the beginning, and gets its mode when it is complete: a
+    /// user who has opened a file before it is closed could go on reading.
     is_closed: bool,
 }
 
 impl Draft {
-    /// Creates it, to take the place of a file with the mode `replaced`, if there is one.
+    /// Creates a draft that will replace a file with the mode `replaced`, if there is one.
     fn create(
         fs: &dyn Filesystem,
         prefix: &VirtualPath,
@@ -127,11 +126,11 @@ impl Draft {
     ) -> Result<Self, Refusal> {
         let unique = || fs.open_write(prefix, WriteMode::Unique).map_err(reply_of);
         let mut file = unique()?;
-        // Only a new file tells what umask, directory and disk make of its mode.
+        // Only a new file shows what umask, directory and disk make of its mode.
         let own = file.mode();
         let mut is_closed = own.is_some_and(|own| own & OTHERS == 0);
-        // A file whose mode cannot be set would stay closed. Nor is each filesystem one whose users
-        // may remove what they have made.
+        // A file whose mode cannot be set would stay closed; and on some filesystems users may not
+        // remove what they have made.
         if own.is_some()
             && !is_closed
             && file.set_mode(CLOSED).is_ok()
@@ -152,9 +151,9 @@ impl Draft {
         })
     }
 
-    /// Gives it the mode that it is to have. That of a file it takes the place of it gets but for
-    /// bits that have a program run as the owner: that may be another now, as the content is. Where
-    /// the mode cannot be set, a file that is open to more is not put in the place of another.
+    /// Sets the final mode. From a replaced file it does not take the bits that make a program run
+    /// as its owner, since owner and content may have changed. If the mode cannot be set, and the
+    /// draft is open to more users than the replaced file, it is refused.
     fn take_mode(&mut self, fs: &dyn Filesystem) -> Result<(), Refusal> {
         let Some(mode) = self.mode else {
             return Ok(());

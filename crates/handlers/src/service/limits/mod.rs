@@ -66,8 +66,8 @@ impl Permit {
         Ok(self)
     }
 
-    /// Leaves the connection to the child process in whose table it was counted, where it goes on
-    /// to count until that process is done with it.
+    /// Leaves the connection to the child process in whose table it was counted: it counts there
+    /// until that process gives it up.
     pub fn hand_over(mut self) {
         // The child has a copy, which it drops; to count it out here would take the connection out
         // of the child's table.
