@@ -30,8 +30,8 @@ pub enum WriteMode {
     /// [rename](Filesystem::rename) when it is complete. It may contain what others must not read,
     /// so only its owner can access it from the start; it gets its [mode](WriteFile::set_mode) at
     /// the end. Before it, an empty [`Unique`](Self::Unique) file is opened and removed, which
-    /// shows the mode of new files. If the filesystem refuses this mode as not supported, the draft is opened with
-    /// [`Unique`](Self::Unique).
+    /// shows the mode of new files. If the filesystem refuses this mode as not supported, the draft
+    /// is opened with [`Unique`](Self::Unique).
     Draft,
 }
 
