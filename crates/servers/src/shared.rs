@@ -92,7 +92,7 @@ impl Shared {
         self.wake_refresh();
     }
 
-    /// Closes this connection, which is not a client yet, together with the listeners.
+    /// Makes [`close`](Self::close) end this connection, which is not a client yet.
     pub(crate) fn set_proxy_handshake(&self, handler: HandlerId) {
         // A server is created for at most one such connection.
         let _ = self.proxy_handshake.set(handler);
@@ -195,8 +195,8 @@ impl Shared {
         }
     }
 
-    /// In a child process: drops its copies of the parent's listeners and of the requests to the
-    /// parent.
+    /// In a child process: drops its copies of the parent's listeners, and of the listeners and
+    /// files that the parent has yet to pass on to its children.
     pub(crate) fn leave_to_parent(&self) {
         self.listeners.leave_to_parent();
         if let Some(mailbox) = self.mailbox() {

@@ -71,7 +71,7 @@ fn pinned(
         working_directory, ..
     } = action
         && !Arc::ptr_eq(account, &pinned)
-        // A path that is gone holds nothing.
+        // If the working directory is gone, there is nothing in it to pin.
         && let Ok(canonical) = account.filesystem().canonical(working_directory)
     {
         *working_directory = canonical;

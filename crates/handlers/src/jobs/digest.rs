@@ -16,8 +16,8 @@ use super::{TimeSlice, reply_of};
 /// Bytes read at a time. Between two reads, the time slice is checked.
 const PIECE: usize = 64 << 10;
 
-/// Computes the digest of `range` of a file, and returns it with the range that was read. Reads at
-/// most `limit` bytes, unless that is 0.
+/// Computes the digest of `range` of a file, and returns it with the range that was read. Refuses
+/// more than `limit` bytes, unless that is 0.
 pub(super) fn digest(
     fs: &dyn Filesystem,
     path: &VirtualPath,

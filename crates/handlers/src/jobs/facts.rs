@@ -35,8 +35,9 @@ pub(super) fn followed(
     }
 }
 
-/// Facts of the entry `name` of the directory `place` for a user with overrides, and what that user
-/// may do with it. They are a link's own also if it leads to where the user may not look.
+/// Facts of what the entry `name` of the directory `place` leads to, for a user with overrides, and
+/// what that user may do with it. They are a link's own if links are shown, or if it leads nowhere
+/// or to where the user may not look.
 pub(super) fn judged(
     account: &Account,
     place: &VirtualPath,

@@ -135,7 +135,7 @@ impl Helper {
         is_free
     }
 
-    /// Gives work to this helper if it is free, unless it is looking for some just now.
+    /// Gives work to this helper, which must be free, unless it is looking for some just now.
     fn give(&mut self, kept: Kept, work: Work) -> Option<Thread> {
         let mut work_slot = self.slot.work.try_lock().ok()?;
         self.slot.is_taken.store(true, Ordering::Relaxed);
@@ -148,7 +148,7 @@ impl Helper {
 }
 
 impl HelperSlot {
-    /// Does the work that it receives, until the sender is gone.
+    /// Does the work that it receives, until its [`Helpers`] are dropped.
     fn serve(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             let work = self

@@ -112,7 +112,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // The mounts need no second look.
     let is_local = (at_once && is_linkless) || filesystem.is_local();
     let start_dir = filesystem.start_dir();
-    // The authorizer answers for itself.
+    // The authorizer is asked with the server's own rights, not as the user.
     drop(guard);
     if service.filesystem.is_none() {
         service.homes.note(&named, is_local && is_linkless);

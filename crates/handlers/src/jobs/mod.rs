@@ -302,8 +302,9 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
         |path: &VirtualPath| perm.is_some_and(|perm| permission::is_denied(account, perm, path));
     let may_be_meant = |path: &VirtualPath| is_there(path) && !is_denied(path);
     match action {
-        // A file may be named like a switch. NLST lists it, since clients delete what NLST answers.
-        // Otherwise a user who may upload it could hide the directory.
+        // A file may be named like a switch. NLST prefers it, since clients delete what NLST
+        // answers. LIST and STAT prefer the directory: a user who may upload files could otherwise
+        // hide it.
         Action::OpenList {
             path,
             whole: Some(whole),

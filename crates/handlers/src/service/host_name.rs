@@ -33,7 +33,7 @@ const NEXT: usize = 1;
 /// How long a found address is not looked up again: another process has just done so.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// How long other processes wait for the one that has begun a look-up, if an address is known.
+/// How long other processes leave a look-up to the one that has begun it, if an address is known.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same if no address is known: the process may have ended, and until another one finds the

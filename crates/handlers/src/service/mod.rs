@@ -126,17 +126,17 @@ impl Service {
         Self::assemble(handler, shared, self.masquerade.as_ref())
     }
 
-    /// Takes the place of `replaced`, before the first client.
-    /// [`outdate_others`](Self::outdate_others) ends logins of that one's clients.
+    /// Takes the place of `replaced`, before the first client. After
+    /// [`outdate_others`](Self::outdate_others), clients of that one can soon no longer log in.
     pub fn take_over(&self, replaced: &Self) {
         let number = replaced.number.load(Ordering::Relaxed) + 1;
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// Ends logins of clients that connected under one of the services that this one has [taken
-    /// over](Self::take_over) from: their users and passwords may have been withdrawn. From 5
-    /// seconds on, a client that tries to log in is told 421; until then, clients that have just
-    /// connected may still log in. Users who are logged in stay.
+    /// Stops further logins of clients that connected under one of the services that this one has
+    /// [taken over](Self::take_over) from, in whatever order: their users and passwords may have
+    /// been withdrawn. From 5 seconds on, a client that tries to log in is told 421; until then,
+    /// clients that have just connected may still log in. Users who are logged in stay.
     pub fn outdate_others(&self, reach: Reach) {
         let number = self.number.load(Ordering::Relaxed);
         self.sessions.outdate_before(number, reach, Instant::now());

@@ -31,15 +31,15 @@ const FIRST_CURRENT: usize = 1;
 /// list was created: the time of service `n` is at `n % MOST_FROM`.
 const FROM: usize = 2;
 
-/// How many of the latest services have such a time. Earlier ones let nobody log in: this many
-/// services have come since.
+/// How many of the latest services before the current one have such a time. Earlier ones let nobody
+/// log in: this many services have come since.
 const MOST_FROM: u64 = 16;
 
 /// The number of words.
 const WORDS: usize = FROM + MOST_FROM as usize;
 
-/// How long earlier services still let users log in, for clients that have just connected. A user
-/// who was removed may log in just as well before, and stays logged in.
+/// How long earlier services still let users log in, for clients that have just connected. It does
+/// little harm: a user who was removed may have logged in just before, and stays logged in too.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Which sessions something applies to.
@@ -59,7 +59,7 @@ pub struct Sessions {
     words: [AtomicU64; WORDS],
     /// The words of several processes together.
     of_all: OnceLock<SharedWords>,
-    /// Held while services become outdated. Only one of several processes outdates services.
+    /// Held while services become outdated. Only one of several processes does so for all of them.
     outdating: Mutex<()>,
     open: Mutex<HashMap<u64, Notifier>>,
 }

@@ -14,8 +14,8 @@ pub(crate) struct BindAddress {
 /// Returns what has to be bound for a server to listen on `wanted` if it already listens on
 /// `present`.
 ///
-/// `[::]` is bound for IPv6 only if `0.0.0.0` has the same port, in whichever order they are
-/// listed. If a listener on `[::]` already accepts IPv4 clients, `0.0.0.0` need not be bound.
+/// If `0.0.0.0` has the same port, in whichever order they are listed, `[::]` is bound for IPv6
+/// alone. If a listener on `[::]` already accepts IPv4 clients, `0.0.0.0` need not be bound.
 pub(crate) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<BindAddress> {
     let is_present = |address| present.iter().any(|bind| bind.address == address);
     let is_missing = |address: SocketAddr| {

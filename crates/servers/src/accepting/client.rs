@@ -171,7 +171,7 @@ fn refuse(
     tell(service, stream, peer, text);
 }
 
-/// Tells a client that it cannot be served. The caller logs the reason.
+/// Tells a client that it cannot be served. The reason is logged elsewhere.
 pub(crate) fn tell_unserved(service: &Service, stream: &TcpStream, peer: SocketAddr) {
     tell(service, stream, peer, UNAVAILABLE);
 }

@@ -49,7 +49,7 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, text));
     }
 
-    /// LANG: only English is parsed as far as this.
+    /// LANG: parsing refuses all languages but English.
     pub(super) fn lang(&mut self) {
         self.reply(Reply::new(200, "Replies are in English."));
     }

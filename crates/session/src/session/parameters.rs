@@ -61,12 +61,12 @@ impl<P> Session<P> {
         ));
     }
 
-    /// MODE: only stream mode is parsed as far as this.
+    /// MODE: parsing refuses all modes but stream mode.
     pub(super) fn mode(&mut self) {
         self.reply(Reply::new(200, "Transfer mode set to: S"));
     }
 
-    /// STRU: only file structure is parsed as far as this.
+    /// STRU: parsing refuses all structures but file structure.
     pub(super) fn stru(&mut self) {
         self.reply(Reply::new(200, "File transfer structure set to: F."));
     }

@@ -84,7 +84,8 @@ pub(super) fn existing(
 
 /// Refuses early what would end with a draft that cannot get its final name.
 fn check_renames(fs: &dyn Filesystem, to: &VirtualPath) -> Result<(), Refusal> {
-    // Below a file, or below a missing directory, there is nothing to find.
+    // `to` is a file or does not exist, so nothing is below it: a filesystem that can rename only
+    // finds nothing, and changes nothing.
     let Ok(nowhere) = to.join(DRAFT) else {
         return Ok(());
     };

@@ -27,7 +27,7 @@ pub(super) fn copy(
 
 /// Appends `parts` to `target`, which need not exist, and removes them. Returns which parts were
 /// removed, and why others stay. Nothing changes before all are appended; and nothing at all if any
-/// of the files is written to meanwhile, as far as sizes and times tell.
+/// of the files is written to meanwhile, as far as their facts tell.
 pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
@@ -91,7 +91,8 @@ pub(super) fn combine(
     Ok(Answer::Combined { removed, refusal })
 }
 
-/// The facts of a file that an upload usually changes. The time is in seconds.
+/// The facts of a file by which an upload to it is mostly noticed: not always, since the time is in
+/// seconds.
 fn content(facts: &Metadata) -> (u64, u64, u64, i64) {
     (facts.device, facts.inode, facts.size, facts.modified)
 }

@@ -45,7 +45,7 @@ impl Batch {
         Some(NextEntry { name, facts })
     }
 
-    /// Looks up unknown facts from the end, until all entries were taken.
+    /// Looks up unknown facts, from the end back to the entries that were taken.
     pub(super) fn recall(&self, recall: &Recall) {
         for (index, facts) in self.facts.iter().enumerate().rev() {
             if index < self.taken.load(Ordering::Relaxed) {

@@ -10,8 +10,8 @@ use ftpdlib_filesystems::Recall;
 
 use super::batch::Batch;
 
-/// How long a helper waits for more work. After that the client reads slowly, and another listing
-/// can use the helper.
+/// How long a helper waits for more work. If none has come by then, the client reads slowly, and
+/// another listing can use the helper.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Batches on their way to a helper and back. A channel cannot be used: a helper may hold the

@@ -179,7 +179,7 @@ impl ListingStream {
         let turn = Turn {
             most,
             is_over,
-            // Nothing acts as another user.
+            // Helpers cannot act as the user, so they help only where that is not needed.
             helpers: account.helpers().filter(|_| guard.is_noop()),
         };
         self.source = match mem::replace(&mut self.source, Source::Ended) {

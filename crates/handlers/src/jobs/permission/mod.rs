@@ -86,8 +86,8 @@ pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualP
     const WHERE_IT_STANDS: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
     let at = |path: &VirtualPath| account.authorizer().perms(&account.login, path);
     let mut own = at(target);
-    // An override without its subdirectories holds for what lies directly in the directory, so the
-    // permissions in a directory are those of something in it.
+    // A non-recursive override also holds for the subdirectories themselves, but not for what is in
+    // them, so what may be done in a directory is asked of something in it.
     let inside = target.join(b"*").map_or(Perms::NONE, |path| at(&path));
     if entry.is_root() {
         own = own.without(WHERE_IT_STANDS);

@@ -13,7 +13,7 @@ pub struct ListenerShare {
 }
 
 impl ListenerShare {
-    /// Whether the listener is counted already.
+    /// Creates the share of a listener that is counted already.
     pub(super) const fn new(limits: Arc<Limits>) -> Self {
         Self { limits }
     }

@@ -51,8 +51,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Counts the connection for `ip` from now on, if it was [acquired without an
-    /// address](Limits::acquire_unnamed).
+    /// Counts the connection, which was [acquired without an address](Limits::acquire_unnamed), for
+    /// `ip` from now on.
     ///
     /// # Errors
     ///

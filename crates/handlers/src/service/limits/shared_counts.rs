@@ -25,20 +25,20 @@ pub(super) struct SharedCounts {
     own: AtomicUsize,
     /// Held while this process's table is being written.
     writing: Mutex<()>,
-    /// Held, within the former, by the one process that may count another connection.
+    /// Held, while `writing` is, by the one process that may count another connection.
     taking: ProcessLock,
     /// Turns addresses into numbers that cannot be predicted from outside.
     keys: RandomState,
 }
 
-/// The number of common words: the limits, and how many tables were ever in use. The parent writes
+/// The common words, by index: the limits, and how many tables were ever in use. The parent writes
 /// them.
 const MAX_CONS: usize = 0;
 const MAX_CONS_PER_IP: usize = 1;
 const TABLES_USED: usize = 2;
 const HEADER: usize = 8;
 
-/// The number of words before a table's entries: its sum, how many entries were ever in use, and
+/// The words before a table's entries, by index: its sum, how many entries were ever in use, and
 /// from how many listeners its process accepts.
 const TOTAL: usize = 0;
 const ENTRIES_USED: usize = 1;
