@@ -15,19 +15,19 @@ pub(crate) fn call<T>(
     contain(format_args!("{prefix} {who}"), code)
 }
 
-const FILES: &str = "the authorizer or the filesystem";
+const BACKENDS: &str = "the authorizer or the filesystem";
 
 /// Asks an authorizer or a filesystem a question. After a panic the answer is the default.
 pub(crate) fn ask<T: Default>(prefix: impl fmt::Display, question: impl FnOnce() -> T) -> T {
-    call(prefix, FILES, question).unwrap_or_default()
+    call(prefix, BACKENDS, question).unwrap_or_default()
 }
 
 /// Calls an authorizer or a filesystem. A panic becomes a refusal.
-pub(crate) fn call_files<T>(
+pub(crate) fn call_or_refuse<T>(
     prefix: impl fmt::Display,
     code: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let outcome = call(prefix, FILES, code);
+    let outcome = call(prefix, BACKENDS, code);
     outcome.unwrap_or_else(|| Err(Refusal::local_error()))
 }
 

@@ -21,10 +21,10 @@ impl CommandCall {
     pub(crate) fn run(self, client: &Client, job: Job) -> JobOutcome<Payload> {
         let Job { perm, mut action } = job;
         let impersonate =
-            |account| owners_code::call_files(account, || Account::impersonate(account));
+            |account| owners_code::call_or_refuse(account, || Account::impersonate(account));
         let _guard = self.account.as_deref().map(impersonate).transpose()?;
         let account = match (self.account, perm) {
-            (Some(account), Some(perm)) => Some(owners_code::call_files(&account, || {
+            (Some(account), Some(perm)) => Some(owners_code::call_or_refuse(&account, || {
                 pinned(&account, perm, &mut action)
             })?),
             (None, Some(_)) => return Err(permission::denied()),

@@ -16,7 +16,7 @@ pub(crate) fn read_chunk(
     file: &mut dyn ReadFile,
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
-    owners_code::call_files(account, || {
+    owners_code::call_or_refuse(account, || {
         let _guard = account.impersonate()?;
         read_some(file, buffer)
     })
@@ -28,7 +28,7 @@ pub(crate) fn write_all(
     file: &mut dyn WriteFile,
     bytes: &[u8],
 ) -> Result<(), Refusal> {
-    owners_code::call_files(account, || {
+    owners_code::call_or_refuse(account, || {
         let _guard = account.impersonate()?;
         write_everything(file, bytes).map_err(cut_off)
     })
@@ -44,7 +44,7 @@ pub(crate) fn write_piped(
     pipe: &Pipe,
     count: usize,
 ) -> Result<bool, Refusal> {
-    owners_code::call_files(account, || {
+    owners_code::call_or_refuse(account, || {
         let _guard = account.impersonate()?;
         drain(pipe, file, count).map_err(cut_off)
     })
@@ -142,7 +142,7 @@ pub(crate) fn finish(
     file: Box<dyn WriteFile>,
     end: &TransferEnd,
 ) -> Result<(), Refusal> {
-    owners_code::call_files(account, || {
+    owners_code::call_or_refuse(account, || {
         let _guard = account.impersonate()?;
         file.finish(end).map_err(|error| match error.kind() {
             // An error of a disk on closing concerns the transfer. A filesystem's own verdict on a

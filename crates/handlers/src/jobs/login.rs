@@ -44,7 +44,7 @@ impl Credentials {
         let request = self.request(client);
         let prefix = client.prefix(None);
         let authorizer = &client.service.authorizer;
-        owners_code::call_files(prefix, || {
+        owners_code::call_or_refuse(prefix, || {
             if self.password.is_none() {
                 return Ok(authorizer.authenticate_by_certificate(&request).ok());
             }
@@ -90,7 +90,7 @@ pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
 pub(crate) fn enter(client: &Arc<Client>, login: Login, at_once: bool) -> LoginEnd {
     let username = login.username.clone();
     let prefix = client.prefix(Some(&username));
-    owners_code::call_files(prefix, || open_account(client, login, at_once))
+    owners_code::call_or_refuse(prefix, || open_account(client, login, at_once))
 }
 
 fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginEnd {
@@ -142,7 +142,7 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
     below().unwrap_or_else(VirtualPath::root)
 }
 
-/// Makes it, and leaves no links in the path of the home.
+/// Creates the filesystem of a login, and resolves the links in the path of its home.
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let made = match &client.service.filesystem {
         Some(factory) => {

@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
@@ -17,23 +17,9 @@ use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 
-/// Directory entries shown in one piece of work and sent together: some hundred microseconds.
-const ENTRIES: usize = 128;
-
-/// Most bytes of a listing of names that are made in one go.
-const NAMES_PIECE: usize = 64 << 10;
-
-/// Bytes of a large listing that are made in one go on a thread: changing threads for each piece of
-/// work would take longer than the piece.
-const LARGE_PIECE: usize = 256 << 10;
-
 /// The longest time of a piece of work. Entries may take longer than usual, such as links that lead
 /// through many directories; the rest is left for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
-
-/// How long pieces of work on the loop follow each other in a turn if they show nothing yet, or
-/// only names: about as long as a piece that shows entries takes.
-const GO_ON_TIME: Duration = Duration::from_micros(100);
 
 /// How long a listing may use a thread while others wait for one.
 const THREAD_TIME: Duration = Duration::from_millis(50);
@@ -90,27 +76,8 @@ impl Source {
     ) -> Result<bool, Refusal> {
         match self {
             Self::Listing(listing) => {
-                let began = Instant::now();
-                let is_over = || began.elapsed() >= time;
                 buffer.clear();
-                if listing.is_long() {
-                    return listing.sort(&is_over).map(|()| true);
-                }
-                let (enough, time) = if listing.is_large() {
-                    (LARGE_PIECE, time)
-                } else if listing.is_of_names() {
-                    (NAMES_PIECE, GO_ON_TIME)
-                } else {
-                    // Stops once entries are shown, and their names not only collected.
-                    (1, GO_ON_TIME)
-                };
-                loop {
-                    let more = listing.fill(ENTRIES, &is_over, buffer)?;
-                    let is_full = buffer.len() >= enough || began.elapsed() >= time;
-                    if !more || is_full || listing.is_long() {
-                        return Ok(more);
-                    }
-                }
+                listing.next_piece(time, buffer)
             }
             Self::File {
                 file,
@@ -293,16 +260,11 @@ impl Produce {
                 }
             },
             State::Source(source) => {
-                let lane = match (turn.account.lane(), &source) {
+                let account: &Account = turn.account;
+                let lane = match (account.lane(), &source) {
                     (Some(lane), _) => Some((lane, None)),
-                    (None, Source::Listing(listing)) if listing.is_large() => {
-                        Some((turn.account.large_lane(), None))
-                    }
-                    (None, Source::Listing(listing)) if listing.is_long() => {
-                        let lane = &turn.account.service().sorting_lane;
-                        Some((lane, Some(turn.account.network())))
-                    }
-                    (None, Source::Listing(_) | Source::File { .. }) => None,
+                    (None, Source::Listing(listing)) => listing.lane(account),
+                    (None, Source::File { .. }) => None,
                 };
                 if let Some((lane, client)) = lane {
                     return Err(self.fill_on(lane, client, source, turn));

@@ -4,6 +4,7 @@ mod batch;
 mod entries;
 mod helper_queue;
 mod names;
+mod pieces;
 mod upcoming;
 
 use std::mem;
@@ -165,7 +166,7 @@ impl ListingStream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         let account = Arc::clone(&self.account);
-        owners_code::call_files(&account, || self.fill_as_user(&account, most, is_over, out))
+        owners_code::call_or_refuse(&account, || self.fill_as_user(&account, most, is_over, out))
     }
 
     fn fill_as_user(
@@ -312,34 +313,6 @@ impl ListingStream {
     /// Whether to look at the time after this many names.
     fn may_be_late(&self, shown: usize) -> bool {
         self.encoding != NameEncoding::UTF_8 || shown.is_multiple_of(NAMES_AT_ONCE)
-    }
-
-    /// Whether only names are shown.
-    pub(crate) fn is_of_names(&self) -> bool {
-        matches!(self.format, ListFormat::Names)
-    }
-
-    /// Whether the directory is so large that a thread should list and sort it.
-    pub(crate) fn is_large(&self) -> bool {
-        self.is_large
-    }
-
-    /// Whether so many names were read that [`sort`](Self::sort) should run on a thread.
-    pub(crate) fn is_long(&self) -> bool {
-        matches!(&self.source, Source::Gathering(gathering)
-            if gathering.entries.count() > SORTED_IN_PLACE)
-    }
-
-    /// Collects names until `is_over`, and sorts them after the last one. Takes long.
-    pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
-        let mut nothing = Vec::new();
-        while matches!(self.source, Source::Gathering(_)) {
-            self.fill(SORTED_IN_PLACE, is_over, &mut nothing)?;
-            if is_over() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Appends an entry's line as `ls -l` shows it. Returns whether it is a link, which takes
