@@ -304,6 +304,14 @@ impl<'a> Context<'a> {
         self.io_loop.sources.set_interest(source, interest);
     }
 
+    /// Has `source` served after all other sources from now on, as one that moves much data each
+    /// time that its handler is called, such as a large transfer. A turn serves only a few of
+    /// these, in order, so that the others wait for a few such calls at most, however many there
+    /// are.
+    pub fn set_bulk(&mut self, source: SourceId) {
+        self.io_loop.sources.set_bulk(source);
+    }
+
     /// Closes a socket, which also removes it from the system's poll without a further system call.
     pub fn close<S: Source>(&mut self, socket: Socket<S>) {
         drop(socket);

@@ -6,10 +6,14 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::handler::{Flow, Handler, HandlerId, HandlerSlot, SlotState};
-use crate::interest::Interest;
+use crate::interest::{Interest, Ready};
 use crate::io_loop::IoLoop;
 use crate::panics::{caught, drop_safely};
+use crate::sources::SourceId;
 use crate::timers::TimerId;
+
+/// The most sources that move much data served in a turn.
+const BULK_CALLS: usize = 2;
 
 /// What a timer calls.
 pub(crate) enum TimerTarget {
@@ -58,17 +62,28 @@ impl IoLoop {
         true
     }
 
+    /// Serves each source that is ready, but only a few of those that move much data: the others
+    /// of these wait for the next turn, in which what has become ready meanwhile comes first.
     pub(crate) fn serve_sources(&mut self) {
         for _ in 0..self.sources.queued() {
-            let Some((source, owner, ready)) = self.sources.dequeue() else {
-                continue;
-            };
-            if self.call_handler(owner, |handler, cx| handler.ready(source, ready, cx)) {
-                self.sources.enqueue(source);
-            } else {
-                // The socket was kept elsewhere and has outlived its handler.
-                self.sources.set_interest(source, Interest::NONE);
+            if let Some(next) = self.sources.dequeue() {
+                self.serve(next);
             }
+        }
+        for _ in 0..BULK_CALLS {
+            match self.sources.dequeue_bulk() {
+                Some(next) => self.serve(next),
+                None => break,
+            }
+        }
+    }
+
+    fn serve(&mut self, (source, owner, ready): (SourceId, HandlerId, Ready)) {
+        if self.call_handler(owner, |handler, cx| handler.ready(source, ready, cx)) {
+            self.sources.enqueue(source);
+        } else {
+            // The socket was kept elsewhere and has outlived its handler.
+            self.sources.set_interest(source, Interest::NONE);
         }
     }
 

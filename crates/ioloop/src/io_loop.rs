@@ -301,7 +301,7 @@ impl IoLoop {
             events = self.mark_ready();
         }
         if let Some(waited) = waited
-            && self.sources.queued() > 0
+            && self.sources.has_queued()
         {
             self.busy_poll.learn(self.sources.sole_owner(), waited);
         }

@@ -31,10 +31,12 @@ const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 /// The readiness of all sources.
 ///
 /// The poll is edge-triggered, so readiness is kept here, per source, until an operation shows that
-/// there is none. A source that is ready for what its handler wants is in `queue` exactly once.
+/// there is none. A source that is ready for what its handler wants is in one of the queues, once.
 pub(crate) struct Sources {
     slots: Slab<Source>,
     queue: VecDeque<SourceId>,
+    /// The queue of the sources that move much data per call.
+    bulk: VecDeque<SourceId>,
     dropped: Rc<Dropped>,
 }
 
@@ -43,6 +45,7 @@ impl Sources {
         Self {
             slots: Slab::new(),
             queue: VecDeque::new(),
+            bulk: VecDeque::new(),
             dropped: Rc::default(),
         }
     }
@@ -54,6 +57,7 @@ impl Sources {
             ready,
             interest: Interest::NONE,
             queued: false,
+            is_bulk: false,
         };
         SlotGuard {
             id: SourceId(self.slots.insert(source)),
@@ -132,9 +136,31 @@ impl Sources {
             .is_some_and(|source| source.ready.contains(direction.into()))
     }
 
+    /// Makes a source wait for all others that are ready, from the next time that it is queued on.
+    pub(crate) fn set_bulk(&mut self, id: SourceId) {
+        if let Some(source) = self.slots.get_mut(id.0) {
+            source.is_bulk = true;
+        }
+    }
+
     /// Takes the first source from the queue; `None` if it is gone or no longer ready.
     pub(crate) fn dequeue(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
         let id = self.queue.pop_front()?;
+        self.taken(id)
+    }
+
+    /// Takes the first ready source from the queue of those that move much data.
+    pub(crate) fn dequeue_bulk(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
+        while let Some(id) = self.bulk.pop_front() {
+            let taken = self.taken(id);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    fn taken(&mut self, id: SourceId) -> Option<(SourceId, HandlerId, Ready)> {
         let source = self.slots.get_mut(id.0)?;
         source.queued = false;
         let ready = source.ready.and(source.interest);
@@ -143,14 +169,17 @@ impl Sources {
         (ready != Interest::NONE).then_some((id, source.owner, Ready(ready)))
     }
 
-    /// Puts a source at the end of the queue, if it is ready for what its handler wants.
+    /// Puts a source at the end of its queue, if it is ready for what its handler wants.
     pub(crate) fn enqueue(&mut self, id: SourceId) {
         if let Some(source) = self.slots.get_mut(id.0)
             && !source.queued
             && source.ready.and(source.interest) != Interest::NONE
         {
             source.queued = true;
-            self.queue.push_back(id);
+            match source.is_bulk {
+                true => self.bulk.push_back(id),
+                false => self.queue.push_back(id),
+            }
         }
     }
 
@@ -165,13 +194,17 @@ impl Sources {
 
     /// Whether any queued source is still ready. Removes the sources before it that are not.
     pub(crate) fn anyone_ready(&mut self) -> bool {
-        while let Some(&id) = self.queue.front() {
-            match self.slots.get_mut(id.0) {
-                Some(source) if source.ready.and(source.interest) != Interest::NONE => return true,
-                Some(source) => source.queued = false,
-                None => {}
+        for queue in [&mut self.queue, &mut self.bulk] {
+            while let Some(&id) = queue.front() {
+                match self.slots.get_mut(id.0) {
+                    Some(source) if source.ready.and(source.interest) != Interest::NONE => {
+                        return true;
+                    }
+                    Some(source) => source.queued = false,
+                    None => {}
+                }
+                queue.pop_front();
             }
-            self.queue.pop_front();
         }
         false
     }
@@ -179,13 +212,19 @@ impl Sources {
     /// The owner of the queued sources, if they all have the same owner.
     pub(crate) fn sole_owner(&self) -> Option<HandlerId> {
         let owner = |id: &SourceId| self.slots.get(id.0).map(|source| source.owner);
-        let mut owners = self.queue.iter().filter_map(owner);
+        let mut owners = self.queue.iter().chain(&self.bulk).filter_map(owner);
         let first = owners.next()?;
         owners.all(|other| other == first).then_some(first)
     }
 
+    /// The number of sources in the queue for [`dequeue`](Self::dequeue).
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether any source is queued.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty() || !self.bulk.is_empty()
     }
 
     /// Whether there is any source.
@@ -222,6 +261,7 @@ struct Source {
     ready: Interest,
     interest: Interest,
     queued: bool,
+    is_bulk: bool,
 }
 
 /// Held by a socket; frees the slot of its source when dropped.
@@ -346,6 +386,27 @@ mod tests {
         sources.set_interest(slot.id, Interest::BOTH);
         assert_eq!(sources.queued(), 1);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::BOTH)));
+    }
+
+    #[test]
+    fn a_bulk_source_is_queued_apart_from_the_others_and_once() {
+        let mut sources = Sources::new();
+        let slots = [(); 3].map(|()| sources.insert(HandlerId::NONE, Interest::BOTH));
+        let [bulk, other, gone] = slots.each_ref().map(|slot| slot.id);
+        for id in [gone, bulk] {
+            sources.set_bulk(id);
+        }
+        for id in [gone, bulk, other, bulk] {
+            sources.set_interest(id, Interest::READ);
+        }
+        assert_eq!(sources.queued(), 1);
+        assert_eq!(next(&mut sources).map(|(id, _)| id), Some(other));
+        assert!(sources.anyone_ready());
+        sources.set_interest(gone, Interest::NONE);
+        let taken = sources.dequeue_bulk().map(|(id, ..)| id);
+        assert_eq!(taken, Some(bulk), "the one before it is no longer ready");
+        assert!(sources.dequeue_bulk().is_none());
+        assert!(!sources.has_queued() && !sources.anyone_ready());
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::throttle::Throttle;
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
+/// A transfer that moves so much in a turn, in bytes, is served after what takes less time.
+const MUCH: usize = 64 << 10;
+
 /// The least that a piece counts for in a turn, in bytes, for the time of its system calls.
 pub(super) const PIECE_COST: usize = 4 << 10;
 
@@ -35,7 +38,7 @@ impl Meter {
             progress: now,
             throttle,
             shared,
-            budget: 0,
+            budget: TURN_BYTES,
             turn: None,
         }
     }
@@ -102,6 +105,11 @@ impl Meter {
     /// Whether the share of this turn is used up.
     pub(super) fn is_used_up(&self) -> bool {
         self.budget == 0
+    }
+
+    /// Whether much was moved in the current turn.
+    pub(super) fn has_moved_much(&self) -> bool {
+        self.budget <= TURN_BYTES - MUCH
     }
 
     /// Counts other work, in bytes that could have been moved in the same time.

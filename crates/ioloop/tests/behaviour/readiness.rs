@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -312,4 +313,74 @@ fn a_loop_that_looks_for_answers_hears_of_everything_else() {
     });
     io_loop.run().unwrap();
     drop(peer.join().unwrap());
+}
+
+#[test]
+fn a_client_waited_for_every_transfer_of_all_others() {
+    const TRANSFERS: usize = 50;
+    let mut io_loop = IoLoop::new().unwrap();
+    let (calls, mut clients) = (Rc::new(RefCell::new(vec![0; TRANSFERS])), Vec::new());
+    let sum = |calls: &Rc<RefCell<Vec<usize>>>| calls.borrow().iter().sum::<usize>();
+    for own in 0..TRANSFERS {
+        let (server, client) = pair();
+        clients.push(client);
+        let (mut server, mut sockets, calls) = (Some(server), Vec::new(), calls.clone());
+        let transfer = Probe::boxed(move |call, cx| {
+            match (call, server.take()) {
+                (Call::Start, Some(stream)) => {
+                    let registration = cx.register(stream, Interest::NONE)?;
+                    cx.set_bulk(registration.id());
+                    // Always the case, so it is ready in each turn.
+                    cx.set_interest(registration.id(), Interest::WRITE);
+                    sockets.push(registration);
+                }
+                (Call::Ready(..), _) => calls.borrow_mut()[own] += 1,
+                _ => {}
+            }
+            Ok(Flow::Continue)
+        });
+        io_loop.add(transfer).unwrap();
+    }
+    // What is sent on it has arrived at once, unlike over TCP on a busy machine.
+    let (server, mut client) = UnixStream::pair().unwrap();
+    server.set_nonblocking(true).unwrap();
+    let server = mio::net::UnixStream::from_std(server);
+    let (mut server, mut socket, answered) = (Some(server), None, Counter::default());
+    let (answers, seen) = (answered.clone(), calls.clone());
+    let mut last = 0;
+    let other = Probe::boxed(move |call, cx| {
+        match (call, server.take()) {
+            (Call::Start, Some(stream)) => socket = Some(cx.register(stream, Interest::READ)?),
+            (Call::Ready(..), _) => {
+                let registration = socket.as_ref().unwrap();
+                cx.try_io(registration, Direction::Read, |mut stream| {
+                    stream.read(&mut [0; 8])
+                })?;
+                cx.note_short_read(registration.id());
+                let now = sum(&seen);
+                assert!(now - last < 10, "{} calls before an answer", now - last);
+                last = now;
+                count(&answers);
+            }
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    });
+    io_loop.add(other).unwrap();
+    while answered.get() < TRANSFERS {
+        client.write_all(b"x").unwrap();
+        let before = answered.get();
+        while answered.get() == before {
+            io_loop.turn(Some(LONG)).unwrap();
+        }
+    }
+    // Each has had its turn, in order.
+    while sum(&calls) % TRANSFERS != 0 {
+        io_loop.turn(Some(LONG)).unwrap();
+    }
+    let calls = calls.borrow();
+    assert!(
+        calls.iter().all(|&own| own == calls[0] && own > 0),
+        "{calls:?}"
+    );
 }
