@@ -24,6 +24,7 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
          `cargo xtask tidy`.\n\
          The permission is the letter that a user needs for the path; letters in brackets are \
          needed for the command's other paths or options.\n\
+         MFF needs the letter of each fact that it sets; MDTM `l` to show a time, and `T` to set one.\n\
          \n\
          | Command | Defined in | Permission | Login | Help |\n\
          | --- | --- | --- | --- | --- |\n",
@@ -59,7 +60,7 @@ It does not know which operations a custom filesystem lacks, nor overrides that 
 Before the login it lists everything that works for some user.
 It lists UTF8 if the configured encoding of names is UTF-8, or else after `OPTS UTF8 ON`.
 
-A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request gets 421.
+A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request, and any of its headers, gets 421.
 The fiftieth unknown verb or overlong line in a row ends the session with 421.
 During a transfer the session continues, and empty lines do not count.
 REIN keeps TLS and the level of PROT, although RFC 4217 §13 ends both: no data is sent in the clear unasked.

@@ -96,6 +96,7 @@ dialogues! {
         hash
         hosts
         http
+        http_long_request
         http_methods
         information
         ipv6

@@ -274,9 +274,11 @@ fn ends_restart(verb: Verb) -> bool {
     verb.transfers().is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
 }
 
-/// Whether a line is the first of an HTTP request: from a browser, or from a web page that makes a
-/// browser send commands in a request body. Any method counts, as there are many.
+/// Whether a line belongs to an HTTP request: from a browser, or from a web page that makes a
+/// browser send commands in a request body. Any method counts, as there are many; so does any
+/// header, since a first line that is too long is not seen.
 fn is_http(line: &CommandLine<'_>) -> bool {
     let names_protocol = line.argument.windows(6).any(|window| window == b" HTTP/");
-    names_protocol && Verb::lookup(line.verb).is_none()
+    let is_header = line.verb.len() > 1 && line.verb.ends_with(b":");
+    (names_protocol || is_header) && Verb::lookup(line.verb).is_none()
 }

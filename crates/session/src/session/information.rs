@@ -196,7 +196,7 @@ impl<P> Session<P> {
 fn may_work(verb: Verb, perms: Perms) -> bool {
     let info = verb.info();
     let more = match verb {
-        // MFF works with one of the two facts, and MDTM with either showing the time or setting it.
+        // MFF works with one of the two facts, and MDTM without setting a time.
         Verb::Mff => return !settable_facts(perms).is_empty(),
         // The first half of a copy is useless without the second.
         Verb::Cpfr | Verb::SiteCpfr => return may_work(Verb::Cpto, perms),
