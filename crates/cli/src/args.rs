@@ -21,7 +21,7 @@ use crate::value::{self, Ports};
     version,
     about = "\
 Shares a directory over FTP.
-With no option: anonymous, read-only, the current directory, every interface, port 2121.",
+With no option: anonymous, read-only, the current directory, port 2121 of every IPv4 interface.",
     disable_help_flag = true,
     max_term_width = 100,
     allow_negative_numbers = true,
@@ -32,7 +32,7 @@ Examples:
   ftpdlib -c /etc/ftpdlib.toml        all of it in a file"
 )]
 pub(crate) struct Args {
-    /// Address to listen on; :: listens on both families [default: every interface]
+    /// Address to listen on; :: listens on both families [default: every IPv4 interface]
     #[arg(
         short,
         long,
@@ -304,6 +304,14 @@ fn one_line(error: &clap::Error) -> ConfigError {
             let similar = text(ContextKind::SuggestedArg).unwrap_or("one that --help lists");
             ConfigError::option(option, format!("no such option, expected {similar}"))
         }
+        (ErrorKind::ArgumentConflict, Some(option), _) => {
+            let other = text(ContextKind::PriorArg);
+            let problem = match other.filter(|_| other != text(ContextKind::InvalidArg)) {
+                Some(other) => format!("found beside {other}, expected one of them"),
+                None => "found more than once, expected one".into(),
+            };
+            ConfigError::option(option, problem)
+        }
         _ => ConfigError::usage(first_paragraph(&error.to_string())),
     }
 }
@@ -388,11 +396,11 @@ mod tests {
         );
         check(
             "ftpdlib -P a --password-file b",
-            "the argument '--password <WORD>' cannot be used with '--password-file <PATH>'",
+            "option --password: found beside --password-file <PATH>, expected one of them",
         );
         check(
             "ftpdlib -p 1 -p 2",
-            "the argument '--port <PORT>' cannot be used multiple times",
+            "option --port: found more than once, expected one",
         );
     }
 
@@ -467,7 +475,7 @@ mod tests {
         );
         check(
             "ftpdlib -P -geheim -P --geheim",
-            "the argument '--password <WORD>' cannot be used multiple times",
+            "option --password: found more than once, expected one",
         );
     }
 

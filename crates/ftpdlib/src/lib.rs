@@ -15,7 +15,7 @@
 //!
 //! # Examples
 //!
-//! A server with one user and read-only guests:
+//! A server with one user and read-only guests, whose home directories must exist:
 //!
 //! ```no_run
 //! use std::net::Ipv4Addr;

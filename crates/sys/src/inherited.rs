@@ -119,7 +119,10 @@ fn passed(
     }
     match number.parse::<u16>() {
         Ok(number) => Ok(Some(RawFd::from(number))),
-        Err(_) => Err(invalid(format!("{name} is not a number"))),
+        Err(_) => Err(invalid(format!(
+            "variable {name}: found {number:?}, expected a number up to {}",
+            u16::MAX
+        ))),
     }
 }
 

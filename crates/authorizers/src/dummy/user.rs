@@ -98,7 +98,7 @@ impl User {
     /// | `e` | change directory (CWD, CDUP) |
     /// | `l` | list files, see their size and time, and the free space (LIST, NLST, STAT, MLSD, MLST, SIZE, MDTM, AVBL) |
     /// | `r` | retrieve files, and have their digests computed (RETR, HASH, XCRC, XMD5, XSHA and others); with `w`, copy them |
-    /// | `a` | append to an existing file (APPE) |
+    /// | `a` | append to a file, which is created if it is missing (APPE) |
     /// | `d` | delete files and directories (DELE, RMD) |
     /// | `f` | rename files and directories (RNFR, RNTO) |
     /// | `m` | make directories (MKD) |

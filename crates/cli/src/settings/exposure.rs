@@ -117,7 +117,7 @@ pub(super) fn of_directories(shares: &[Share<'_>]) -> Vec<String> {
 }
 
 /// Returns the users who may replace something on the way to a directory, each with the first such
-/// place. Of several users with the same home, returns one.
+/// place.
 fn movers<'a>(
     by_home: &HashMap<&Path, Vec<&'a Share<'_>>>,
     directory: &Path,
@@ -127,7 +127,7 @@ fn movers<'a>(
         let above = place.ancestors().skip(1);
         for shares in above.filter_map(|home| by_home.get(home)) {
             let may_move = |share: &&&Share<'_>| share.perms(&place).is_some_and(moves);
-            if let Some(share) = shares.iter().find(may_move) {
+            for share in shares.iter().filter(may_move) {
                 let name = share.login.username.as_str();
                 movers.entry(name).or_insert_with(|| place.clone());
             }

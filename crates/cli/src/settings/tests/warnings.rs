@@ -377,6 +377,22 @@ fn a_home_in_that_of_another_who_may_move_it_went_without_a_word() {
 }
 
 #[test]
+fn of_users_who_share_a_home_only_one_was_told_to_be_able_to_move_another() {
+    let warning = movable("home \"@/home/in\" of user \"b\"", "home/in") + OR_OVERRIDE;
+    let rows = [
+        ("a", "home", "elrf", None),
+        ("c", "home", "elrd", None),
+        ("b", "home/in", "elr", None),
+    ];
+    let warnings = [warning.clone(), warning.replace("\"a\"", "\"c\"")];
+    check_warned(
+        "-c @/f.toml",
+        &tables(&rows),
+        &warnings.each_ref().map(|text| &**text),
+    );
+}
+
+#[test]
 fn an_overridden_directory_that_another_may_move_went_without_a_word() {
     let found = "overridden directory \"@/home/in\" of user \"b\"";
     let warning = movable(found, "home/in") + OR_OVERRIDE;
