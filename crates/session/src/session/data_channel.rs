@@ -258,7 +258,7 @@ impl<P> Session<P> {
         let held = self.data.take_held();
         if self.close_data() {
             self.active_at = now;
-            self.end_transfer(reply);
+            self.transfer_reply(reply);
         }
         if let Some(held) = held {
             self.answer_held(held, now);

@@ -345,7 +345,7 @@ impl<P> Session<P> {
     }
 
     /// Queues the final reply to a transfer command, which need not be the latest command.
-    fn end_transfer(&mut self, reply: Reply) {
+    fn transfer_reply(&mut self, reply: Reply) {
         if self.ending.may_reply() {
             self.effects.push_back(Effect::TransferReply(reply));
         }

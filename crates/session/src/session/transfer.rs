@@ -157,7 +157,7 @@ impl<P> Session<P> {
         let was_closed = matches!(self.data, DataChannel::Closed);
         let has_aborted = self.close_data();
         if has_aborted {
-            self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
+            self.transfer_reply(Reply::new(426, "Transfer aborted via ABOR."));
         }
         let (code, text) = if was_closed && has_broken_off {
             (226, "The transfer had broken off.")
@@ -226,13 +226,13 @@ impl<P> Session<P> {
         let command = self.transfer_command(Verb::Stat);
         let queued = self.queued(command, payload, None, path);
         self.reply(queued.preliminary());
-        self.pending = Pending::StatListing(self.run(queued, Over::Control, now));
+        self.pending = Pending::StatListing(self.begin_running(queued, Over::Control, now));
     }
 
     /// Starts a transfer over the data connection that has just been established.
     pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
         self.kept_for_download = false;
-        DataChannel::Transferring(self.run(queued, Over::Data, now))
+        DataChannel::Transferring(self.begin_running(queued, Over::Data, now))
     }
 
     /// Takes note of how many bytes have been moved so far.
@@ -313,10 +313,10 @@ impl<P> Session<P> {
         if !matches!(self.pending, Pending::Abort) {
             let reply = end_reply(end, refusal);
             self.has_broken_off = reply.code().value() == 426;
-            return self.end_transfer(reply);
+            return self.transfer_reply(reply);
         }
         self.pending = Pending::Nothing;
-        self.end_transfer(if *end == TransferEnd::Complete {
+        self.transfer_reply(if *end == TransferEnd::Complete {
             end_reply(end, refusal)
         } else {
             Reply::new(426, "Transfer aborted via ABOR.")
@@ -339,8 +339,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Starts a transfer that has all it needs.
-    fn run(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
+    /// Begins a transfer that has all it needs.
+    fn begin_running(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
         let Queued {
             payload,
             size: _,
