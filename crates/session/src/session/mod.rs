@@ -264,6 +264,16 @@ impl<P> Session<P> {
         holds && self.ending.takes_commands()
     }
 
+    /// Whether a line is an ABOR that will be processed in its turn.
+    pub fn is_abor(&self, line: &[u8]) -> bool {
+        self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
+    }
+
+    /// Whether a line is served during a transfer, so that a line behind it may be, too.
+    pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
+        self.is_bare(line, &held::SERVED_MEANWHILE)
+    }
+
     /// Whether no more lines will be wanted: QUIT came, or the client has had its last reply. What
     /// it still sends is ignored.
     pub fn is_ending(&self) -> bool {
