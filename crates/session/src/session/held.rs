@@ -74,9 +74,10 @@ impl<P> Session<P> {
     /// Holds something until its turn comes. The caller has checked [`must_hold`](Self::must_hold).
     pub(super) fn hold(&mut self, held: Held) {
         debug_assert!(self.must_hold(), "nothing would take it back");
-        match &mut self.pending {
-            Pending::Work(work) => work.hold(held),
-            _ => self.data.hold(held),
+        if let Pending::Work(work) = &mut self.pending {
+            work.hold(held);
+        } else {
+            self.data.hold(held);
         }
     }
 
