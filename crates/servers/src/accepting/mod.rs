@@ -4,8 +4,10 @@ mod bind_plan;
 mod client;
 mod listeners;
 mod proxy_handshake;
+mod refused;
 
 pub(crate) use bind_plan::{BindAddress, is_only_v6};
-pub(crate) use client::{Client, ClientToken, refuse_over, refuse_unserved, tell_unserved};
+pub(crate) use client::{Client, ClientToken};
 pub(crate) use listeners::{BoundListener, Listeners, PlannedChange};
 pub(crate) use proxy_handshake::ProxyHandshake;
+pub(crate) use refused::Refused;
