@@ -7,8 +7,8 @@ use ftpdlib_proto::{Reply, TransferDirection};
 
 use super::Session;
 use super::held::Held;
+use super::running::{Queued, Running};
 use super::timers::after;
-use super::transfer::{Queued, Running};
 use crate::{Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.

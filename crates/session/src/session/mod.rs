@@ -12,6 +12,7 @@ mod login;
 mod parameters;
 mod pending;
 mod registered;
+mod running;
 mod security;
 mod timers;
 mod transfer;
