@@ -11,7 +11,7 @@ use crate::config::{Control, DEFAULT_BUFFER, Data, FilesystemKind};
 use crate::settings::{Access, Settings, TlsOffer};
 
 /// Makes the handler that serves clients as the settings say.
-pub(crate) fn handler(settings: Settings) -> FtpHandler {
+pub(crate) fn make_handler(settings: Settings) -> FtpHandler {
     let handler = match settings.access {
         Access::Virtual(authorizer) => FtpHandler::new(authorizer),
         Access::System(authorizer) => FtpHandler::new(*authorizer),
@@ -105,6 +105,9 @@ mod tests {
         let args = Args::parse_from(["ftpdlib"]);
         let settings = Settings::load(&args, &Environment::default()).unwrap();
         let library = FtpHandler::new(DummyAuthorizer::new());
-        assert_eq!(format!("{:#?}", handler(settings)), format!("{library:#?}"));
+        assert_eq!(
+            format!("{:#?}", make_handler(settings)),
+            format!("{library:#?}")
+        );
     }
 }

@@ -12,7 +12,7 @@ use ftpdlib::servers::ServerHandle;
 use crate::args::Args;
 use crate::config::Server;
 use crate::environment::Environment;
-use crate::handler::handler;
+use crate::handler::make_handler;
 use crate::notify;
 use crate::settings::{Access, Settings};
 use crate::transfer_log::TransferLogs;
@@ -38,12 +38,12 @@ impl Reload {
     /// nothing changes, except that the logs in use are opened again. The same applies once the
     /// server is stopping.
     pub(crate) fn run(&self) {
-        self.answer(|| self.load_and_apply());
+        self.report(|| self.load_and_apply());
     }
 
     /// Handles a reload that could not be started, like one that failed.
     pub(crate) fn fail(&self, error: io::Error) {
-        self.answer(|| Err(error.into()));
+        self.report(|| Err(error.into()));
     }
 
     /// Tells the service manager that the server stops, and nothing after that: later signals only
@@ -53,7 +53,7 @@ impl Reload {
         notify::stopping();
     }
 
-    fn answer(&self, change: impl FnOnce() -> Result<(), Box<dyn Error>>) {
+    fn report(&self, change: impl FnOnce() -> Result<(), Box<dyn Error>>) {
         if !self.tell(notify::reloading) {
             log::info!("SIGHUP: too late for the configuration, the server is stopping");
             return self.keep_logs();
@@ -124,7 +124,7 @@ impl Reload {
                 "server.listen has changed without effect: the service manager opens the addresses";
             warnings.push(line.to_owned());
         }
-        let handler = handler(settings);
+        let handler = make_handler(settings);
         handler.check()?;
         let opened = self.logs.open(&log)?;
         let handler = opened.watch(handler);

@@ -17,7 +17,7 @@ use crate::args::Args;
 use crate::aside::Aside;
 use crate::config::{Concurrency, Server};
 use crate::environment::{CONFIGURED, Environment};
-use crate::handler::handler;
+use crate::handler::make_handler;
 use crate::notify;
 use crate::reload::{Reload, differ};
 use crate::settings::Settings;
@@ -127,7 +127,7 @@ fn listen(
     logs: &OpenedLogs,
 ) -> Result<FtpServer, Box<dyn Error>> {
     let (server, listening) = (settings.server.clone(), settings.listening.clone());
-    let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
+    let mut builder = FtpServerBuilder::new(logs.watch(make_handler(settings)))
         .concurrency(concurrency(&server))
         .backlog(server.backlog)
         .max_cons(server.max_cons as usize)

@@ -18,7 +18,7 @@ use crate::notify::{Inbox, LoopHandle, Remote};
 use crate::panics::drop_safely;
 use crate::slab::Slab;
 use crate::sources::Sources;
-use crate::timers::{TimerId, Timers, later};
+use crate::timers::{TimerId, Timers};
 use crate::turn::Turn;
 
 /// A reactor: runs handlers, the sources they wait for, and timers on one thread.
@@ -109,8 +109,7 @@ impl IoLoop {
     ///
     /// The error of [`Handler::start`]; the handler is then dropped.
     pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
-        self.now = Instant::now();
-        self.start(handler)
+        self.context().add(handler)
     }
 
     /// Closes a handler and drops it, with its sources and timers. Returns `false` if it is gone.
@@ -188,11 +187,7 @@ impl IoLoop {
         delay: Duration,
         callback: impl FnOnce(&mut Context<'_>) + 'static,
     ) -> TimerId {
-        self.now = Instant::now();
-        self.arm(
-            later(self.now, delay),
-            TimerTarget::Once(Box::new(callback)),
-        )
+        self.context().call_later(delay, callback)
     }
 
     /// Calls `callback` once, at `at`.
@@ -201,8 +196,7 @@ impl IoLoop {
         at: Instant,
         callback: impl FnOnce(&mut Context<'_>) + 'static,
     ) -> TimerId {
-        self.now = Instant::now();
-        self.arm(at, TimerTarget::Once(Box::new(callback)))
+        self.context().call_at(at, callback)
     }
 
     /// Calls `callback` every `interval`, the first time one interval from now.
@@ -214,11 +208,7 @@ impl IoLoop {
         interval: Duration,
         callback: impl FnMut(&mut Context<'_>) + 'static,
     ) -> TimerId {
-        self.now = Instant::now();
-        self.arm(
-            later(self.now, interval),
-            TimerTarget::Every(Some(Box::new(callback))),
-        )
+        self.context().call_every(interval, callback)
     }
 
     /// Cancels a timer. Returns `false` if it has fired or was cancelled before.
@@ -228,8 +218,7 @@ impl IoLoop {
 
     /// Restarts the delay of a timer, from now. Returns `false` if it is gone.
     pub fn reset(&mut self, timer: TimerId) -> bool {
-        self.now = Instant::now();
-        self.timers.reset(timer, self.now)
+        self.context().reset_timer(timer)
     }
 
     /// Closes and drops all handlers, then drops all timers. The loop may be used again afterwards.
@@ -261,6 +250,12 @@ impl IoLoop {
     /// The number of handlers.
     pub fn handler_count(&self) -> usize {
         self.handlers.len()
+    }
+
+    /// A context that belongs to no handler, at the present time.
+    fn context(&mut self) -> Context<'_> {
+        self.now = Instant::now();
+        Context::new(self, HandlerId::NONE)
     }
 
     fn turn_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -334,7 +329,7 @@ impl IoLoop {
         if !self.remote.has_messages() {
             return;
         }
-        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut inbox = mem::take(&mut self.inbox);
         if self.remote.collect(&mut inbox) {
             for call in inbox.calls.drain(..) {
                 self.run_callback(call);

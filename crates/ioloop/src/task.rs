@@ -81,9 +81,12 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Runs `job` like [`spawn`](Self::spawn), but for `client`, which takes turns with others as
-    /// in [`Lane::submit_for`]. If the task is dropped while the job is waiting, the job is dropped
-    /// immediately, so that it frees what it holds and takes no turn from the client's other jobs.
+    /// Runs `job` like [`spawn`](Self::spawn), but for `client`: clients with waiting jobs take
+    /// turns, so that a client with hundreds of jobs delays each of the others by only one job. The
+    /// jobs for no client together count as those of one more client.
+    ///
+    /// If the task is dropped while the job is waiting, the job is dropped immediately, so that it
+    /// frees what it holds and takes no turn from the client's other jobs.
     ///
     /// # Errors
     ///

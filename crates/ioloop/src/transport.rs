@@ -127,7 +127,9 @@ pub trait Transport {
     fn socket(&self) -> &Socket<TcpStream>;
 
     /// The id of the socket.
-    fn id(&self) -> SourceId;
+    fn id(&self) -> SourceId {
+        self.socket().id()
+    }
 
     /// Gives the socket back in its current state.
     fn into_socket(self: Box<Self>) -> Socket<TcpStream>;
@@ -184,10 +186,6 @@ impl Transport for Socket<TcpStream> {
 
     fn socket(&self) -> &Socket<TcpStream> {
         self
-    }
-
-    fn id(&self) -> SourceId {
-        Self::id(self)
     }
 
     fn into_socket(self: Box<Self>) -> Socket<TcpStream> {

@@ -1,9 +1,9 @@
 //! The time of a server from its start line to its stop line.
 
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ftpdlib_ioloop::{Notifier, contain};
 
@@ -16,11 +16,11 @@ pub(crate) struct Lifecycle {
     /// Whether the start and the stop are logged.
     is_logged: bool,
     /// Whether the start was announced.
-    has_started: AtomicBool,
+    has_started: Cell<bool>,
     /// Notified once the start is announced.
-    waiting: OnceLock<Notifier>,
+    waiting: OnceCell<Notifier>,
     /// Whether a second signal came: the server does not wait for clients then.
-    at_once: AtomicBool,
+    at_once: Cell<bool>,
 }
 
 impl Lifecycle {
@@ -28,18 +28,18 @@ impl Lifecycle {
         Self {
             shared,
             is_logged,
-            has_started: AtomicBool::new(false),
-            waiting: OnceLock::new(),
-            at_once: AtomicBool::new(false),
+            has_started: Cell::new(false),
+            waiting: OnceCell::new(),
+            at_once: Cell::new(false),
         }
     }
 
     pub(crate) fn stop_at_once(&self) {
-        self.at_once.store(true, Ordering::Release);
+        self.at_once.set(true);
     }
 
     pub(crate) fn is_at_once(&self) -> bool {
-        self.at_once.load(Ordering::Acquire)
+        self.at_once.get()
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -47,7 +47,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn has_started(&self) -> bool {
-        self.has_started.load(Ordering::Acquire)
+        self.has_started.get()
     }
 
     /// Notifies a handler once the start is announced. Only one handler asks for that.
@@ -74,7 +74,7 @@ impl Lifecycle {
         {
             return Ok(());
         }
-        self.has_started.store(true, Ordering::Release);
+        self.has_started.set(true);
         if self.is_logged {
             self.log_start();
         }

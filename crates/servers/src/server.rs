@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
@@ -57,7 +58,7 @@ pub struct FtpServer {
     /// The listeners that are not yet given to the loop.
     listeners: Vec<BoundListener>,
     io_loop: Option<IoLoop>,
-    lifecycle: Option<Arc<Lifecycle>>,
+    lifecycle: Option<Rc<Lifecycle>>,
     pool: Pool,
     /// Held until the server has ended: a signal before that must not kill the process and leave
     /// its children behind.
@@ -332,9 +333,9 @@ impl FtpServer {
                 }
             });
         }
-        let lifecycle = Arc::new(Lifecycle::new(Arc::clone(&shared), options.handle_exit));
+        let lifecycle = Rc::new(Lifecycle::new(Arc::clone(&shared), options.handle_exit));
         if let Some(signals) = signals {
-            let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
+            let watcher = SignalWatcher::new(handle, Rc::clone(&lifecycle), signals, options);
             io_loop.add(Box::new(watcher))?;
         }
         // Signals must be caught by now: a program that reads the start line may send one.

@@ -14,6 +14,8 @@ use crate::placement::Placement;
 use crate::processes::{ParentMailbox, Supervisor};
 
 /// What the parts of a server share. Handles do not keep it alive.
+///
+/// A server is given to one loop, once; what is set then is never set again.
 pub(crate) struct Shared {
     /// Serves the next client.
     service: Mutex<Arc<Service>>,
@@ -99,17 +101,14 @@ impl Shared {
     }
 
     pub(crate) fn set_refresh(&self, notifier: Notifier) {
-        // A server is given to one loop, once.
         let _ = self.refresh.set(notifier);
     }
 
     pub(crate) fn set_attachment(&self, notifier: Notifier) {
-        // A server is given to one loop, once.
         let _ = self.attachment.set(notifier);
     }
 
     pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
-        // A server is given to one loop, once.
         let _ = self.accepting.set(io_loop);
     }
 

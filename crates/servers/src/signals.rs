@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::{ServeOptions, ServerError, ServerHandle};
 pub(crate) struct SignalWatcher {
     signals: Registration<SignalSource>,
     server: ServerHandle,
-    lifecycle: Arc<Lifecycle>,
+    lifecycle: Rc<Lifecycle>,
     grace: Duration,
     on_reload: Option<Box<dyn FnMut()>>,
     on_stopping: Option<Box<dyn FnOnce()>>,
@@ -32,7 +33,7 @@ pub(crate) struct SignalWatcher {
 impl SignalWatcher {
     pub(crate) fn new(
         server: ServerHandle,
-        lifecycle: Arc<Lifecycle>,
+        lifecycle: Rc<Lifecycle>,
         signals: Arc<Signals>,
         options: ServeOptions,
     ) -> Self {
@@ -187,7 +188,6 @@ mod tests {
     use std::net::{Ipv4Addr, TcpStream};
     use std::panic::panic_any;
     use std::process::{self, Command};
-    use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -286,13 +286,13 @@ mod tests {
         let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
         server.shared().set_supervisor(Arc::clone(&slow) as _);
 
-        let lifecycle = Arc::new(Lifecycle::new(Arc::clone(server.shared()), false));
+        let lifecycle = Rc::new(Lifecycle::new(Arc::clone(server.shared()), false));
         let signals = Arc::new(Signals::new(&[Signal::HangUp]).unwrap());
         let reloads = Rc::new(Cell::new(0));
         let counted = Rc::clone(&reloads);
         let options = ServeOptions::default().on_reload(move || counted.set(counted.get() + 1));
         let handle = server.handle().unwrap();
-        let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
+        let watcher = SignalWatcher::new(handle, Rc::clone(&lifecycle), signals, options);
         let io_loop = server.io_loop().unwrap();
         io_loop.add(Box::new(watcher)).unwrap();
         let hang_up = || send("HUP");

@@ -30,6 +30,8 @@ pub(super) struct StandardError {
 }
 
 impl StandardError {
+    /// Opens the standard error of this process.
+    ///
     /// # Errors
     ///
     /// No descriptor or no memory is left.

@@ -32,6 +32,8 @@ pub(super) struct TransferLog {
 }
 
 impl TransferLog {
+    /// Continues `file`, which was opened at `path`.
+    ///
     /// # Errors
     ///
     /// No memory can be shared.

@@ -241,10 +241,6 @@ impl Transport for Endless {
         &self.socket
     }
 
-    fn id(&self) -> SourceId {
-        self.socket.id()
-    }
-
     fn into_socket(self: Box<Self>) -> Socket<mio::net::TcpStream> {
         self.socket
     }

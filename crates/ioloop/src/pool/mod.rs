@@ -114,7 +114,7 @@ pub struct Lane {
 impl Lane {
     /// Runs `job` on a thread of the pool, once fewer jobs than the lane's limit are running. Jobs
     /// start in the order in which they were submitted, but take turns with those [for
-    /// clients](Self::submit_for). A panic of a job is logged and harms no other job.
+    /// clients](crate::Task::spawn_for). A panic of a job is logged and harms no other job.
     ///
     /// # Errors
     ///
@@ -122,21 +122,6 @@ impl Lane {
     /// thread and the lane has none that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.submit_as(None, Box::new(job)).map(drop)
-    }
-
-    /// Runs `job` like [`submit`](Self::submit), but on behalf of `client`: clients with waiting
-    /// jobs take turns, so that a client with hundreds of jobs delays each of the others by only
-    /// one job. The jobs of `submit` together count as those of one more client.
-    ///
-    /// # Errors
-    ///
-    /// As [`submit`](Self::submit).
-    pub fn submit_for(
-        &self,
-        client: IpAddr,
-        job: impl FnOnce() + Send + 'static,
-    ) -> io::Result<()> {
-        self.submit_as(Some(client), Box::new(job)).map(drop)
     }
 
     /// Drops `value`, whose destructor may block: at once if called on a thread of a pool,

@@ -60,7 +60,8 @@ fn the_jobs_of_one_client_kept_all_others_waiting() {
     let submit = |client: &str, name| {
         let running = running.clone();
         let job = move || running.send(name).unwrap();
-        lane.submit_for(client.parse().unwrap(), job).unwrap();
+        let client = Some(client.parse().unwrap());
+        lane.submit_as(client, Box::new(job)).unwrap();
     };
     for name in 10..14 {
         submit("192.0.2.1", name);

@@ -11,12 +11,49 @@ pub(crate) struct BindAddress {
     pub(crate) only_v6: bool,
 }
 
+/// Where a listener is bound.
+#[derive(Clone, Copy)]
+pub(super) struct BoundTo {
+    /// The address that this process requested, or the one that passed the listener on; `None` if a
+    /// bound socket was given.
+    pub(super) requested: Option<SocketAddr>,
+    /// The actual address. It differs from the requested one if the system chose the port.
+    pub(super) address: SocketAddr,
+    pub(super) only_v6: bool,
+}
+
+impl BoundTo {
+    /// What the listener was bound for.
+    pub(super) fn bind_address(self) -> BindAddress {
+        BindAddress {
+            address: self.requested.unwrap_or(self.address),
+            only_v6: self.only_v6,
+        }
+    }
+
+    /// What is present of the wanted `addresses` with this listener: its actual address, or the
+    /// requested one if only that is among them.
+    pub(super) fn present_for(self, addresses: &[SocketAddr]) -> BindAddress {
+        let is_wanted = serves_any(self.address, addresses);
+        let requested = self.requested.filter(|_| !is_wanted);
+        Self { requested, ..self }.bind_address()
+    }
+
+    /// Whether the listener stays if `addresses` are wanted: because of its requested or its actual
+    /// address. Sockets that were given always stay.
+    pub(super) fn stays(self, addresses: &[SocketAddr]) -> bool {
+        self.requested.is_none_or(|requested| {
+            serves_any(requested, addresses) || serves_any(self.address, addresses)
+        })
+    }
+}
+
 /// Returns what has to be bound for a server to listen on `wanted` if it already listens on
 /// `present`.
 ///
 /// If `0.0.0.0` has the same port, in whichever order they are listed, `[::]` is bound for IPv6
 /// alone. If a listener on `[::]` already accepts IPv4 clients, `0.0.0.0` need not be bound.
-pub(crate) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<BindAddress> {
+pub(super) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<BindAddress> {
     let is_present = |address| present.iter().any(|bind| bind.address == address);
     let is_missing = |address: SocketAddr| {
         let for_all = other_family(address)
@@ -47,7 +84,7 @@ pub(crate) fn is_only_v6(address: SocketAddr, is_taken: impl FnOnce(SocketAddr) 
 
 /// Whether a listener on `address` serves one of the `wanted` addresses. A listener on `0.0.0.0`
 /// does so if `[::]` is wanted: it accepts the IPv4 clients, so it need not be replaced.
-pub(crate) fn serves_any(address: SocketAddr, wanted: &[SocketAddr]) -> bool {
+fn serves_any(address: SocketAddr, wanted: &[SocketAddr]) -> bool {
     let v6 = other_family(address).filter(|_| address.is_ipv4());
     wanted.contains(&address) || v6.is_some_and(|v6| wanted.contains(&v6))
 }

@@ -1,7 +1,6 @@
 //! A client between being accepted and being served.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +9,8 @@ use ftpdlib_handlers::{Connection, LimitReached, Permit, ProxiedClient, Service}
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId, is_of_peer};
 use mio::net::TcpStream;
 
+use super::refused::Refused;
 use crate::shared::Shared;
-
-/// The reply text for a client if the system has no thread, process or descriptor left.
-const UNAVAILABLE: &str = "Service temporarily unavailable.";
 
 /// A client that was admitted and is about to be served, on some loop.
 pub(crate) struct Client {
@@ -34,8 +31,14 @@ pub(crate) fn accept(
     peer: SocketAddr,
     cx: &mut Context<'_>,
 ) {
-    let permit = shared.service().limits().acquire(peer.ip().to_canonical());
-    accept_with(permit, shared, stream, peer, None, cx);
+    let service = shared.service();
+    match service.limits().acquire(peer.ip().to_canonical()) {
+        Ok(permit) => {
+            let client = Client::admitted(shared, stream, peer, None, permit);
+            place(client, shared, cx);
+        }
+        Err(limit) => Refused::new(&service, &stream, peer).over(limit),
+    }
 }
 
 /// Like `accept`, for a connection counted with `permit` that a proxy made for the client
@@ -49,23 +52,18 @@ pub(crate) fn accept_proxied(
     cx: &mut Context<'_>,
 ) {
     let peer = proxied.map_or(proxy, |client| client.peer);
-    let permit = permit.name(peer.ip().to_canonical());
-    accept_with(permit, shared, stream, peer, proxied, cx);
+    match permit.name(peer.ip().to_canonical()) {
+        Ok(permit) => {
+            let client = Client::admitted(shared, stream, peer, proxied, permit);
+            place(client, shared, cx);
+        }
+        Err(limit) => Refused::new(&shared.service(), &stream, peer).over(limit),
+    }
 }
 
-fn accept_with(
-    permit: Result<Permit, LimitReached>,
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    proxied: Option<ProxiedClient>,
-    cx: &mut Context<'_>,
-) {
-    let permit = match permit {
-        Ok(permit) => permit,
-        Err(limit) => return refuse_over(limit, &shared.service(), &stream, peer),
-    };
-    let client = Client::admitted(shared, stream, peer, proxied, permit);
+/// Has a client served where the concurrency model decides.
+fn place(client: Client, shared: &Shared, cx: &mut Context<'_>) {
+    let peer = client.peer;
     if let Err(error) = shared.placement().place(client, cx) {
         log_lost(peer, &error);
     }
@@ -130,63 +128,16 @@ impl Client {
 
     /// Refuses the client because it exceeds `limit`.
     pub(crate) fn refuse_over(self, limit: LimitReached) {
-        refuse_over(limit, &self.service, &self.stream, self.peer);
+        self.refused().over(limit);
     }
 
     /// Tells the client that it cannot be served and disconnects it; only the log gets the reason.
     pub(crate) fn reject(self, reason: &io::Error) {
-        refuse_unserved(reason, &self.service, &self.stream, self.peer);
+        self.refused().because(reason);
     }
-}
 
-/// Refuses a client because it exceeds `limit`.
-pub(crate) fn refuse_over(
-    limit: LimitReached,
-    service: &Service,
-    stream: &TcpStream,
-    peer: SocketAddr,
-) {
-    refuse(service, stream, peer, &limit.text(), limit.text());
-}
-
-/// Refuses a client that cannot be served; only the log gets the reason.
-pub(crate) fn refuse_unserved(
-    reason: &dyn fmt::Display,
-    service: &Service,
-    stream: &TcpStream,
-    peer: SocketAddr,
-) {
-    refuse(service, stream, peer, reason, UNAVAILABLE);
-}
-
-/// Refuses a client: logs the reason, and sends the client `text`.
-fn refuse(
-    service: &Service,
-    stream: &TcpStream,
-    peer: SocketAddr,
-    reason: &dyn fmt::Display,
-    text: &str,
-) {
-    log::warn!("client {peer} refused: {reason}");
-    tell(service, stream, peer, text);
-}
-
-/// Tells a client that it cannot be served. The reason is logged elsewhere.
-pub(crate) fn tell_unserved(service: &Service, stream: &TcpStream, peer: SocketAddr) {
-    tell(service, stream, peer, UNAVAILABLE);
-}
-
-/// Tells a client why it is disconnected, unless it expects a TLS handshake first.
-fn tell(service: &Service, mut stream: &TcpStream, peer: SocketAddr, text: &str) {
-    if service.is_implicit_tls() {
-        return;
-    }
-    // Read what the client has sent already, such as a PROXY header: closing a connection with
-    // unread bytes resets it, and the client may not see the reply.
-    let _ = stream.read(&mut [0; 1024]);
-    // The socket's send buffer is empty, so this short text fits.
-    if let Err(error) = stream.write_all(format!("421 {text}\r\n").as_bytes()) {
-        log::debug!("client {peer} left at once: {error}");
+    fn refused(&self) -> Refused<'_> {
+        Refused::new(&self.service, &self.stream, self.peer)
     }
 }
 
@@ -242,7 +193,7 @@ impl Handler for CountedConnection {
         if started.is_err()
             && let Some((service, stream, peer)) = self.connection.unserved()
         {
-            tell_unserved(service, stream, peer);
+            Refused::new(service, stream, peer).tell();
         }
         started
     }
@@ -266,8 +217,8 @@ impl Handler for CountedConnection {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
-
     use std::os::fd::{AsRawFd, RawFd};
     use std::time::Duration;
 
@@ -317,30 +268,6 @@ mod tests {
         io_loop.run().unwrap();
         let mut told = String::new();
         client.read_to_string(&mut told).unwrap();
-        assert_eq!(told, format!("421 {UNAVAILABLE}\r\n"));
-    }
-
-    #[test]
-    fn the_refusal_of_a_proxy_was_cut_by_its_unread_header() {
-        let handler = FtpHandler::new(DummyAuthorizer::new());
-        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
-        let service = builder.build().unwrap().shared().service();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut proxy = StdStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        proxy
-            .write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 21\r\n")
-            .unwrap();
-        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
-        stream.set_nonblocking(true).unwrap();
-        refuse_over(
-            LimitReached::Total,
-            &service,
-            &TcpStream::from_std(stream),
-            peer,
-        );
-        let mut told = String::new();
-        proxy.read_to_string(&mut told).unwrap();
-        assert_eq!(told, format!("421 {}\r\n", LimitReached::Total.text()));
+        assert_eq!(told, "421 Service temporarily unavailable.\r\n");
     }
 }

@@ -9,17 +9,15 @@ use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
 use socket2::SockRef;
 
-use super::bind_plan::{self, BindAddress};
+use super::bind_plan::{BindAddress, BoundTo};
+use super::change::PlannedChange;
 use super::{client, proxy_handshake};
 use crate::ServerError;
 use crate::shared::Shared;
 
 /// A bound listener that is not on a loop yet.
 pub(crate) struct BoundListener {
-    /// The requested address; `None` if a bound socket was given.
-    requested: Option<SocketAddr>,
-    address: SocketAddr,
-    only_v6: bool,
+    pub(super) bound_to: BoundTo,
     socket: TcpListener,
 }
 
@@ -30,12 +28,12 @@ impl BoundListener {
             true => Acceptor::bind_own_family(requested.address, backlog)?,
             false => Acceptor::bind(requested.address, backlog)?,
         };
-        Ok(Self {
+        let bound_to = BoundTo {
             requested: Some(requested.address),
             address: socket.local_addr()?,
             only_v6: requested.only_v6,
-            socket,
-        })
+        };
+        Ok(Self { bound_to, socket })
     }
 
     /// Wraps a socket that already listens. `requested` is the address that an earlier program
@@ -46,20 +44,16 @@ impl BoundListener {
     ) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let only_v6 = address.is_ipv6() && SockRef::from(&socket).only_v6()?;
-        Ok(Self {
+        let bound_to = BoundTo {
             requested,
             address,
             only_v6,
-            socket,
-        })
+        };
+        Ok(Self { bound_to, socket })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn bound_for(&self) -> BindAddress {
-        bound_for(self.address, self.requested, self.only_v6)
+        self.bound_to.address
     }
 
     /// Creates the handler that accepts its clients, and has `add` add it to a loop.
@@ -69,11 +63,9 @@ impl BoundListener {
         add: impl FnOnce(Box<dyn Handler>) -> io::Result<HandlerId>,
     ) -> io::Result<OpenListener> {
         let copy = self.socket.as_fd().try_clone_to_owned()?;
-        let (requested, address, only_v6) = (self.requested, self.address, self.only_v6);
+        let bound_to = self.bound_to;
         let opened = |acceptor| OpenListener {
-            requested,
-            address,
-            only_v6,
+            bound_to,
             acceptor,
             copy: Some(copy),
         };
@@ -99,9 +91,7 @@ impl BoundListener {
 
 /// A listener that is on the accepting loop.
 struct OpenListener {
-    requested: Option<SocketAddr>,
-    address: SocketAddr,
-    only_v6: bool,
+    bound_to: BoundTo,
     acceptor: HandlerId,
     /// A copy of the socket for a program that takes over. The system listens while it exists.
     copy: Option<OwnedFd>,
@@ -182,7 +172,7 @@ impl Listeners {
         let copies = state
             .open
             .iter()
-            .filter_map(|listener| Some((listener.copy.as_ref()?, listener.requested)));
+            .filter_map(|listener| Some((listener.copy.as_ref()?, listener.bound_to.requested)));
         copies
             .map(|(copy, requested)| Ok((copy.try_clone()?, requested)))
             .collect()
@@ -194,7 +184,7 @@ impl Listeners {
         let mut state = self.lock();
         state.open.clear();
         if let Some(planned) = state.planned.upgrade() {
-            planned.lock().take();
+            planned.take();
         }
     }
 
@@ -224,41 +214,13 @@ impl Listeners {
     ) -> Result<Arc<PlannedChange>, ServerError> {
         let mut state = self.lock();
         if state.phase == Phase::Closed {
-            return Ok(Arc::new(PlannedChange(Mutex::new(None))));
+            return Ok(Arc::new(PlannedChange::none()));
         }
         let earlier = state.planned.upgrade();
-        let mut earlier = earlier.as_deref().map(PlannedChange::lock);
-        let held = earlier.as_deref().and_then(Option::as_ref);
-        let held = held.map_or(&[][..], |change| &change.bound);
-        let (staying, going): (Vec<_>, Vec<_>) = state
-            .open
-            .iter()
-            .partition(|listener| listener.stays(addresses));
-        let present = |listener: &OpenListener| listener.bound_for(addresses);
-        let staying: Vec<_> = staying.into_iter().map(present).collect();
-        let is_held = |bind: &BindAddress| held.iter().any(|held| held.bound_for() == *bind);
-        let (kept, missing): (Vec<_>, Vec<_>) = bind_plan::missing(addresses, &staying)
-            .into_iter()
-            .partition(is_held);
-        let unwanted = held.iter().filter(|held| !kept.contains(&held.bound_for()));
-        let going: Vec<_> = going
-            .into_iter()
-            .map(|listener| listener.address)
-            .chain(unwanted.map(BoundListener::address))
-            .collect();
-        let freed = if closing_frees { &going[..] } else { &[] };
-        let (mut bound, bind_after_close) = bind_missing(missing, backlog, freed)?;
-        // Nothing can fail from here on.
-        if let Some(replaced) = earlier.as_deref_mut().and_then(Option::take) {
-            let held = replaced.bound.into_iter();
-            bound.extend(held.filter(|held| kept.contains(&held.bound_for())));
-        }
-        let planned = Arc::new(PlannedChange(Mutex::new(Some(Change {
-            addresses: addresses.to_vec(),
-            backlog,
-            bound,
-            bind_after_close,
-        }))));
+        let open = state.open.iter().map(|listener| listener.bound_to);
+        let planned =
+            PlannedChange::replacing(earlier.as_deref(), open, addresses, backlog, closing_frees)?;
+        let planned = Arc::new(planned);
         state.planned = Arc::downgrade(&planned);
         Ok(planned)
     }
@@ -271,24 +233,21 @@ impl Listeners {
         cx: &mut Context<'_>,
     ) {
         let mut state = self.lock();
-        let Some(change) = planned.lock().take().filter(|_| state.phase == Phase::Open) else {
+        let Some(change) = planned.take().filter(|_| state.phase == Phase::Open) else {
             return;
         };
-        let (staying, mut going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.open)
+        let (staying, going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.open)
             .into_iter()
-            .partition(|listener| listener.stays(&change.addresses));
+            .partition(|listener| listener.bound_to.stays(&change.addresses));
         state.open = staying;
-        for listener in &mut going {
-            listener.copy = None;
+        let mut closed = Vec::new();
+        for listener in going {
             cx.remove(listener.acceptor);
-            log::info!("listening on {} no longer", listener.address);
+            log::info!("listening on {} no longer", listener.bound_to.address);
+            closed.push(listener.bound_to);
         }
-        let mut listeners = change.bound;
-        for bind in change.bind_after_close {
-            listeners.extend(bind_or_reopen(bind, change.backlog, &going));
-        }
-        for listener in listeners {
-            let address = listener.address;
+        for listener in change.finish(&closed) {
+            let address = listener.address();
             match listener.open(shared, |acceptor| cx.add(acceptor)) {
                 Ok(opened) => {
                     log::info!("listening on {address}");
@@ -297,115 +256,13 @@ impl Listeners {
                 Err(error) => log::error!("cannot listen on {address}: {error}"),
             }
         }
-        state.addresses = state.open.iter().map(|listener| listener.address).collect();
+        let open = state.open.iter();
+        state.addresses = open.map(|listener| listener.bound_to.address).collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl OpenListener {
-    /// Whether the listener stays if `addresses` are wanted: because of its requested or its actual
-    /// address. Sockets that were given always stay.
-    fn stays(&self, addresses: &[SocketAddr]) -> bool {
-        self.requested.is_none_or(|requested| {
-            bind_plan::serves_any(requested, addresses)
-                || bind_plan::serves_any(self.address, addresses)
-        })
-    }
-
-    /// The listener's actual address, or the requested one if only that is among the wanted
-    /// `addresses`: they differ if the system chose the port.
-    fn bound_for(&self, addresses: &[SocketAddr]) -> BindAddress {
-        let is_wanted = bind_plan::serves_any(self.address, addresses);
-        let requested = self.requested.filter(|_| !is_wanted);
-        bound_for(self.address, requested, self.only_v6)
-    }
-}
-
-/// What a listener was bound for, by this process or by the one that passed it on.
-fn bound_for(address: SocketAddr, requested: Option<SocketAddr>, only_v6: bool) -> BindAddress {
-    BindAddress {
-        address: requested.unwrap_or(address),
-        only_v6,
-    }
-}
-
-/// Binds the `missing` addresses, except those that can be bound only after the listeners on
-/// `freed` are closed.
-fn bind_missing(
-    missing: Vec<BindAddress>,
-    backlog: u32,
-    freed: &[SocketAddr],
-) -> Result<(Vec<BoundListener>, Vec<BindAddress>), ServerError> {
-    let (mut bound, mut bind_after_close) = (Vec::new(), Vec::new());
-    for bind in missing {
-        let address = bind.address;
-        match BoundListener::bind(bind, backlog) {
-            Ok(listener) => bound.push(listener),
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse
-                    && freed.iter().any(|&other| may_conflict(other, address)) =>
-            {
-                bind_after_close.push(bind);
-            }
-            Err(source) => return Err(ServerError::Bind { address, source }),
-        }
-    }
-    Ok((bound, bind_after_close))
-}
-
-/// Binds an address after the listeners `closed` were closed. If that fails, binds those of them
-/// again that were in its way.
-fn bind_or_reopen(bind: BindAddress, backlog: u32, closed: &[OpenListener]) -> Vec<BoundListener> {
-    let address = bind.address;
-    let error = match BoundListener::bind(bind, backlog) {
-        Ok(listener) => return vec![listener],
-        Err(error) => error,
-    };
-    log::error!("cannot listen on {address}: {error}");
-    let in_way = closed
-        .iter()
-        .filter(|listener| may_conflict(listener.address, address));
-    in_way
-        .filter_map(|listener| {
-            // Use the actual port, which the system may have chosen.
-            let before = BindAddress {
-                address: listener.address,
-                only_v6: listener.only_v6,
-            };
-            BoundListener::bind(before, backlog)
-                .inspect_err(|error| log::error!("nor on {}: {error}", listener.address))
-                .ok()
-        })
-        .collect()
-}
-
-/// Whether a listener on `other` may keep `address` from being bound.
-fn may_conflict(other: SocketAddr, address: SocketAddr) -> bool {
-    let wide = |address: SocketAddr| address.ip().is_unspecified();
-    other.port() == address.port() && (wide(other) || wide(address))
-}
-
-/// A change yet to be applied on the loop; `None` once it is applied or replaced.
-pub(crate) struct PlannedChange(Mutex<Option<Change>>);
-
-impl PlannedChange {
-    fn lock(&self) -> MutexGuard<'_, Option<Change>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A change of the listeners.
-struct Change {
-    /// All wanted addresses.
-    addresses: Vec<SocketAddr>,
-    backlog: u32,
-    /// The new listeners.
-    bound: Vec<BoundListener>,
-    /// Addresses that can be bound only after other listeners are closed.
-    bind_after_close: Vec<BindAddress>,
 }
 
 #[cfg(test)]

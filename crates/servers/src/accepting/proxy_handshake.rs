@@ -11,6 +11,7 @@ use ftpdlib_ioloop::{
 use mio::net::TcpStream;
 
 use super::client::{self, ClientToken};
+use super::refused::Refused;
 use crate::shared::Shared;
 
 /// Accepts a connection from a proxy, whose PROXY header is then read, unless a limit is reached.
@@ -23,7 +24,7 @@ pub(crate) fn accept(
     let service = shared.service();
     let permit = match service.limits().acquire_unnamed() {
         Ok(permit) => permit,
-        Err(limit) => return client::refuse_over(limit, &service, &stream, proxy),
+        Err(limit) => return Refused::new(&service, &stream, proxy).over(limit),
     };
     if let Err(error) = cx.add(Box::new(ProxyHandshake::new(shared, stream, proxy, permit))) {
         log::warn!("connection of proxy {proxy}: {error}");

@@ -84,7 +84,9 @@ impl Placement for Loops {
         let here = self.accepting_load.load(Ordering::Relaxed);
         if let Some(other) = others.choose(here, cx.now()) {
             client.count_with(&other.clients);
-            other.handle.call_soon(move |cx| client.serve(cx));
+            if !other.handle.call_soon(move |cx| client.serve(cx)) {
+                return Err(io::Error::other("its loop has failed"));
+            }
             return Ok(());
         }
         others.churn.note_accepted();
@@ -199,6 +201,14 @@ fn join(thread: JoinHandle<()>, until: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+    use mio::net::TcpStream;
+
+    use crate::FtpServerBuilder;
+
     use super::*;
 
     #[test]
@@ -220,6 +230,46 @@ mod tests {
         );
         loops.finish(Duration::from_secs(20));
         assert!(loops.lock().loops.is_empty());
+    }
+
+    #[test]
+    fn a_client_for_a_loop_that_had_failed_was_lost_without_a_log_line() {
+        let loops = Loops::new(2);
+        let (release, held) = mpsc::channel::<()>();
+        {
+            let mut others = loops.lock();
+            others.loops.push(OtherLoop {
+                handle: IoLoop::new().unwrap().handle(),
+                clients: Arc::default(),
+                answered: Arc::default(),
+                // The thread of the loop has not ended yet.
+                thread: thread::spawn(move || {
+                    // An error also ends the thread.
+                    let _ = held.recv();
+                }),
+            });
+            others.churn.note_accepted();
+        }
+        loops.accepting_load.store(1, Ordering::Relaxed);
+
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let server = builder.build().unwrap();
+        let shared = Arc::clone(server.shared());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let _client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        let permit = shared.service().limits().acquire(peer.ip()).unwrap();
+        let client = Client::admitted(&shared, TcpStream::from_std(stream), peer, None, permit);
+        let mut io_loop = IoLoop::new().unwrap();
+        let (tell, told) = mpsc::channel();
+        io_loop.call_later(Duration::ZERO, move |cx| {
+            tell.send(loops.place(client, cx)).unwrap();
+        });
+        io_loop.run().unwrap();
+        told.recv().unwrap().unwrap_err();
+        assert_eq!(shared.clients(), 0);
+        drop(release);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::parent_link::{ParentLink, READY};
-use crate::accepting::{self, BoundListener, Client, ProxyHandshake};
+use crate::accepting::{BoundListener, Client, ProxyHandshake, Refused};
 use crate::shared::Shared;
 use crate::upgrade;
 use crate::{FtpServer, ServeOptions, ServerError};
@@ -175,7 +175,7 @@ struct Unserved {
 impl Drop for Unserved {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            accepting::tell_unserved(&self.service, stream, self.peer);
+            Refused::new(&self.service, stream, self.peer).tell();
         }
     }
 }

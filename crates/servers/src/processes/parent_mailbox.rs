@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ftpdlib_ioloop::{Context, Flow, Handler, Notifier, Ready, SourceId};
@@ -22,15 +22,21 @@ pub(crate) type LentListeners<S> = Vec<(u64, S)>;
 /// Collects requests for the handler that owns the children, and notifies it.
 #[derive(Default)]
 pub(crate) struct ParentMailbox {
-    /// The byte of the furthest-reaching stop request, plus 1; 0 if there is none.
-    stop_request: AtomicU8,
-    /// Whether the service for new clients was replaced.
-    service_replaced: AtomicBool,
-    changes: Mutex<Vec<ListenerChange>>,
-    /// Files to hand over to the children.
-    files: Mutex<Vec<(u8, File)>>,
-    next_number: AtomicU64,
+    requests: Mutex<Requests>,
     notifier: OnceLock<Notifier>,
+}
+
+#[derive(Default)]
+struct Requests {
+    /// The furthest-reaching stop request so far.
+    stop: Option<StopRequest>,
+    /// Whether the service for new clients was replaced.
+    service_replaced: bool,
+    changes: Vec<ListenerChange>,
+    /// Files to hand over to the children.
+    files: Vec<(u8, File)>,
+    /// The number of the next listener that is lent.
+    next_number: u64,
 }
 
 impl ParentMailbox {
@@ -42,36 +48,27 @@ impl ParentMailbox {
 
     /// Sends a stop request to all children, unless one that goes further was made before.
     pub(crate) fn request_stop(&self, request: StopRequest) {
-        self.stop_request
-            .fetch_max(request.byte() + 1, Ordering::AcqRel);
-        self.notify();
+        self.add(|requests| requests.stop = requests.stop.max(Some(request)));
     }
 
     /// Has the children serve new clients with the new service.
     pub(crate) fn notify_service_replaced(&self) {
-        self.service_replaced.store(true, Ordering::Release);
-        self.notify();
+        self.add(|requests| requests.service_replaced = true);
     }
 
     /// Hands a file over to all children.
     pub(crate) fn hand_over(&self, number: u8, file: File) {
-        self.files().push((number, file));
-        self.notify();
-    }
-
-    /// Takes the files to hand over.
-    pub(crate) fn take_files(&self) -> Vec<(u8, File)> {
-        std::mem::take(&mut *self.files())
-    }
-
-    fn files(&self) -> MutexGuard<'_, Vec<(u8, File)>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        self.add(|requests| requests.files.push((number, file)));
     }
 
     /// Lends a listener to the children until the returned handler is removed from the loop.
     pub(crate) fn lend(self: &Arc<Self>, socket: TcpListener) -> Box<dyn Handler> {
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        self.add_change(ListenerChange::Added(number, socket));
+        let number = self.add(|requests| {
+            let number = requests.next_number;
+            requests.next_number += 1;
+            requests.changes.push(ListenerChange::Added(number, socket));
+            number
+        });
         Box::new(LentListener(Arc::clone(self), number))
     }
 
@@ -82,7 +79,7 @@ impl ParentMailbox {
         lent: &mut LentListeners<S>,
         mut take: impl FnMut(TcpListener) -> io::Result<S>,
     ) -> bool {
-        let changes = std::mem::take(&mut *self.changes());
+        let changes = mem::take(&mut self.lock().changes);
         let any = !changes.is_empty();
         for change in changes {
             match change {
@@ -96,36 +93,39 @@ impl ParentMailbox {
         any
     }
 
-    /// Drops the listeners and files that are still to be passed on.
-    pub(crate) fn clear(&self) {
-        self.changes().clear();
-        self.files().clear();
-    }
-
-    fn add_change(&self, change: ListenerChange) {
-        self.changes().push(change);
-        self.notify();
-    }
-
-    fn changes(&self) -> MutexGuard<'_, Vec<ListenerChange>> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The furthest-reaching stop request so far.
-    pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
-        let byte = self.stop_request.load(Ordering::Acquire).checked_sub(1)?;
-        StopRequest::from_byte(byte)
+    /// Takes the files to hand over.
+    pub(crate) fn take_files(&self) -> Vec<(u8, File)> {
+        mem::take(&mut self.lock().files)
     }
 
     /// Whether the service was replaced since the last call.
     pub(crate) fn take_service_replaced(&self) -> bool {
-        self.service_replaced.swap(false, Ordering::AcqRel)
+        mem::take(&mut self.lock().service_replaced)
     }
 
-    fn notify(&self) {
+    /// The furthest-reaching stop request so far.
+    pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
+        self.lock().stop
+    }
+
+    /// Drops the listeners and files that are still to be passed on.
+    pub(crate) fn clear(&self) {
+        // They are closed without the lock held.
+        let _changes = mem::take(&mut self.lock().changes);
+        let _files = self.take_files();
+    }
+
+    /// Adds a request, and notifies the handler that owns the children.
+    fn add<T>(&self, request: impl FnOnce(&mut Requests) -> T) -> T {
+        let added = request(&mut self.lock());
         if let Some(notifier) = self.notifier.get() {
             notifier.notify();
         }
+        added
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,6 +142,7 @@ impl Handler for LentListener {
     }
 
     fn closed(&mut self, _: Option<io::Error>, _: &mut Context<'_>) {
-        self.0.add_change(ListenerChange::Removed(self.1));
+        let taken_back = ListenerChange::Removed(self.1);
+        self.0.add(|requests| requests.changes.push(taken_back));
     }
 }

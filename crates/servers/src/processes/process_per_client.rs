@@ -14,7 +14,7 @@ use super::child::ChildOptions;
 use super::children::{ChildMessage, Children, ForkSide};
 use super::parent_mailbox::{LentListeners, ParentMailbox};
 use super::supervisor::Supervisor;
-use crate::accepting;
+use crate::accepting::Refused;
 use crate::shared::Shared;
 
 /// The most processes of a server, whatever its limits are. Each takes about a megabyte, and more
@@ -90,8 +90,9 @@ impl SessionSupervisor {
     /// Forks for a client, unless a limit is reached.
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, cx: &mut Context<'_>) {
         let service = self.shared.service();
+        let refused = Refused::new(&service, &stream, peer);
         let Some(table) = self.children.take_table() else {
-            return accepting::refuse_over(LimitReached::Total, &service, &stream, peer);
+            return refused.over(LimitReached::Total);
         };
         // Counted in the table that belongs to the child once it is forked.
         let limits = service.limits();
@@ -103,11 +104,10 @@ impl SessionSupervisor {
             Ok(permit) => permit,
             Err(limit) => {
                 self.children.return_table(table);
-                return accepting::refuse_over(limit, &service, &stream, peer);
+                return refused.over(limit);
             }
         };
-        let tell_unserved = || accepting::tell_unserved(&service, &stream, peer);
-        match self.children.fork(table, 0, cx, tell_unserved) {
+        match self.children.fork(table, 0, cx, || refused.tell()) {
             Ok(ForkSide::Parent(process)) => {
                 log::debug!("client {peer} is served by process {process}");
                 permit.hand_over();
@@ -119,7 +119,7 @@ impl SessionSupervisor {
             Err(error) => {
                 drop(permit);
                 let reason = format_args!("no process for it: {error}");
-                accepting::refuse_unserved(&reason, &service, &stream, peer);
+                refused.because(&reason);
             }
         }
     }

@@ -7,8 +7,8 @@ use ftpdlib_proto::{Reply, TransferDirection};
 
 use super::Session;
 use super::held::Held;
+use super::running::{Queued, Running};
 use super::timers::after;
-use super::transfer::{Queued, Running};
 use crate::{Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.
@@ -258,7 +258,7 @@ impl<P> Session<P> {
         let held = self.data.take_held();
         if self.close_data() {
             self.active_at = now;
-            self.end_transfer(reply);
+            self.transfer_reply(reply);
         }
         if let Some(held) = held {
             self.answer_held(held, now);

@@ -10,7 +10,7 @@ use super::pending::Pending;
 use crate::{Effect, RegisteredCommand};
 
 /// Commands served during a transfer and during work: they take no time, or must not wait.
-const SERVED_MEANWHILE: [Verb; 4] = [Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat];
+pub(super) const SERVED_MEANWHILE: [Verb; 4] = [Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat];
 
 /// What is held until work ends or a transfer begins.
 #[derive(Debug)]
@@ -74,9 +74,10 @@ impl<P> Session<P> {
     /// Holds something until its turn comes. The caller has checked [`must_hold`](Self::must_hold).
     pub(super) fn hold(&mut self, held: Held) {
         debug_assert!(self.must_hold(), "nothing would take it back");
-        match &mut self.pending {
-            Pending::Work(work) => work.hold(held),
-            _ => self.data.hold(held),
+        if let Pending::Work(work) = &mut self.pending {
+            work.hold(held);
+        } else {
+            self.data.hold(held);
         }
     }
 
@@ -85,18 +86,8 @@ impl<P> Session<P> {
         self.is_working() || self.data.is_connecting()
     }
 
-    /// Whether a line is an ABOR that will be processed in its turn.
-    pub fn is_abor(&self, line: &[u8]) -> bool {
-        self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
-    }
-
-    /// Whether a line is served during a transfer, so that a line behind it may be, too.
-    pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
-        self.is_bare(line, &SERVED_MEANWHILE)
-    }
-
     /// Whether a line is one of these commands, without an argument, and not a registered command.
-    fn is_bare(&self, line: &[u8], verbs: &[Verb]) -> bool {
+    pub(super) fn is_bare(&self, line: &[u8], verbs: &[Verb]) -> bool {
         let command = CommandLine::split(line);
         let is_named = match command.resolve() {
             Ok((verb, argument)) => verbs.contains(&verb) && argument.trim_ascii().is_empty(),

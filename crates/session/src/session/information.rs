@@ -9,7 +9,7 @@ use ftpdlib_proto::{Perm, Perms, Reply, TransferDirection, TransferType, Verb, v
 use super::Session;
 use super::data_channel::DataChannel;
 use super::login::Login;
-use super::transfer::Running;
+use super::running::Running;
 use crate::{RegisteredCommand, VERSION};
 
 /// Prefix of the names of SITE's sub-commands in the verb table.

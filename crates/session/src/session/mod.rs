@@ -12,6 +12,7 @@ mod login;
 mod parameters;
 mod pending;
 mod registered;
+mod running;
 mod security;
 mod timers;
 mod transfer;
@@ -96,17 +97,15 @@ impl<P> Session<P> {
     /// configured one. A greeting of 421 ends the session.
     pub fn with_greeting(
         config: Arc<SessionConfig>,
-        peer: SocketAddr,
+        mut peer: SocketAddr,
         local: SocketAddr,
         now: Instant,
         greeting: Reply,
     ) -> Self {
+        // The scope of a link-local address is kept.
+        peer.set_ip(peer.ip().to_canonical());
         let mut session = Self {
-            peer: match peer.ip().to_canonical() {
-                ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
-                // The scope of a link-local address is kept.
-                IpAddr::V6(_) => peer,
-            },
+            peer,
             local: local.ip().to_canonical(),
             masquerade: config.masquerade_address,
             effects: VecDeque::new(),
@@ -135,24 +134,21 @@ impl<P> Session<P> {
     ///
     /// A line that comes while [`wants_input`](Self::wants_input) is false is dropped unanswered.
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
+        if let ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed { .. } =
+            event
+        {
+            if !self.wants_input() {
+                return;
+            }
+            self.active_at = now;
+        }
         match event {
             ControlEvent::Closed => self.control_lost(now),
             ControlEvent::Secured { certificate } => self.secured(certificate, now),
             ControlEvent::Ahead(line) => self.look_ahead(line, now),
-            ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed { .. }
-                if !self.wants_input() => {}
-            ControlEvent::Line(line) => {
-                self.active_at = now;
-                self.answer_line(line, now);
-            }
-            ControlEvent::LineTooLong => {
-                self.active_at = now;
-                self.answer_long_line();
-            }
-            ControlEvent::Vetoed { line, reply } => {
-                self.active_at = now;
-                self.answer_vetoed(line, reply.clone(), now);
-            }
+            ControlEvent::Line(line) => self.answer_line(line, now),
+            ControlEvent::LineTooLong => self.answer_long_line(),
+            ControlEvent::Vetoed { line, reply } => self.answer_vetoed(line, reply.clone(), now),
         }
         self.close_if_over();
     }
@@ -257,11 +253,22 @@ impl<P> Session<P> {
     /// Whether a line is held until work ends or an active data connection is made. The driver then
     /// looks for an ABOR behind it: see [`ControlEvent::Ahead`].
     pub fn holds_line(&self) -> bool {
-        let holds = match &self.pending {
-            Pending::Work(work) => work.holds_line(),
-            _ => self.data.is_holding(),
+        let holds = if let Pending::Work(work) = &self.pending {
+            work.holds_line()
+        } else {
+            self.data.is_holding()
         };
         holds && self.ending.takes_commands()
+    }
+
+    /// Whether a line is an ABOR that will be processed in its turn.
+    pub fn is_abor(&self, line: &[u8]) -> bool {
+        self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
+    }
+
+    /// Whether a line is served during a transfer, so that a line behind it may be, too.
+    pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
+        self.is_bare(line, &held::SERVED_MEANWHILE)
     }
 
     /// Whether no more lines will be wanted: QUIT came, or the client has had its last reply. What
@@ -345,7 +352,7 @@ impl<P> Session<P> {
     }
 
     /// Queues the final reply to a transfer command, which need not be the latest command.
-    fn end_transfer(&mut self, reply: Reply) {
+    fn transfer_reply(&mut self, reply: Reply) {
         if self.ending.may_reply() {
             self.effects.push_back(Effect::TransferReply(reply));
         }

@@ -8,8 +8,8 @@ use ftpdlib_proto::{HashAlgorithm, Reply, TransferDirection, Verb, VirtualPath};
 use super::Session;
 use super::data_ports::PassiveReply;
 use super::login::LoginDelay;
+use super::running::{Running, TransferCommand};
 use super::security::Handshake;
-use super::transfer::{Running, TransferCommand};
 use super::work::Work;
 use crate::{Answer, Change, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 

@@ -105,7 +105,13 @@ impl<P> Session<P> {
     pub(super) fn secured(&mut self, certificate: bool, now: Instant) {
         let handshake = match std::mem::take(&mut self.pending) {
             Pending::Handshake(handshake) => handshake,
-            other => {
+            other @ (Pending::Nothing
+            | Pending::Job(_)
+            | Pending::Work(_)
+            | Pending::PassivePort(_)
+            | Pending::LoginDelay(_)
+            | Pending::StatListing(_)
+            | Pending::Abort) => {
                 self.pending = other;
                 return;
             }

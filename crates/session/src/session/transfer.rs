@@ -12,43 +12,9 @@ use super::Session;
 use super::data_channel::DataChannel;
 use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
+use super::running::{Queued, Running, TransferCommand, end_reply};
 use super::timers::after;
-use crate::{Action, Effect, ListFormat, Over, Refusal, SessionEvent, Transfer, WriteHow};
-
-/// A transfer command.
-#[derive(Debug)]
-pub(super) struct TransferCommand {
-    verb: Verb,
-    transfer_type: TransferType,
-    after_rest: bool,
-    /// STOU: what the client wrote before the name, which leads to the directory of the new file.
-    prefix: Vec<u8>,
-}
-
-/// A transfer whose file or listing is open, and which may wait for its data connection.
-#[derive(Debug)]
-pub(super) struct Queued<P> {
-    /// What was opened.
-    pub(super) payload: P,
-    /// Bytes of the whole file, if known.
-    size: Option<u64>,
-    command: TransferCommand,
-    username: String,
-    path: VirtualPath,
-}
-
-/// A transfer in progress.
-#[derive(Debug)]
-pub(super) struct Running {
-    /// Whether it was asked to stop.
-    pub(super) stopping: bool,
-    /// Bytes moved, as last reported.
-    pub(super) bytes: u64,
-    since: Instant,
-    command: TransferCommand,
-    username: String,
-    path: VirtualPath,
-}
+use crate::{Action, Effect, ListFormat, Over, Refusal, Transfer, WriteHow};
 
 impl<P> Session<P> {
     /// RETR: asks for the job `OpenRead`.
@@ -157,7 +123,7 @@ impl<P> Session<P> {
         let was_closed = matches!(self.data, DataChannel::Closed);
         let has_aborted = self.close_data();
         if has_aborted {
-            self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
+            self.transfer_reply(Reply::new(426, "Transfer aborted via ABOR."));
         }
         let (code, text) = if was_closed && has_broken_off {
             (226, "The transfer had broken off.")
@@ -226,13 +192,13 @@ impl<P> Session<P> {
         let command = self.transfer_command(Verb::Stat);
         let queued = self.queued(command, payload, None, path);
         self.reply(queued.preliminary());
-        self.pending = Pending::StatListing(self.run(queued, Over::Control, now));
+        self.pending = Pending::StatListing(self.begin_running(queued, Over::Control, now));
     }
 
     /// Starts a transfer over the data connection that has just been established.
     pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
         self.kept_for_download = false;
-        DataChannel::Transferring(self.run(queued, Over::Data, now))
+        DataChannel::Transferring(self.begin_running(queued, Over::Data, now))
     }
 
     /// Takes note of how many bytes have been moved so far.
@@ -313,10 +279,10 @@ impl<P> Session<P> {
         if !matches!(self.pending, Pending::Abort) {
             let reply = end_reply(end, refusal);
             self.has_broken_off = reply.code().value() == 426;
-            return self.end_transfer(reply);
+            return self.transfer_reply(reply);
         }
         self.pending = Pending::Nothing;
-        self.end_transfer(if *end == TransferEnd::Complete {
+        self.transfer_reply(if *end == TransferEnd::Complete {
             end_reply(end, refusal)
         } else {
             Reply::new(426, "Transfer aborted via ABOR.")
@@ -339,8 +305,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// Starts a transfer that has all it needs.
-    fn run(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
+    /// Begins a transfer that has all it needs.
+    fn begin_running(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
         let Queued {
             payload,
             size: _,
@@ -415,72 +381,6 @@ impl<P> Session<P> {
     }
 }
 
-impl TransferCommand {
-    /// The direction of the transfer. The listing of STAT, which needs no data connection, is a
-    /// download.
-    pub(super) fn direction(&self) -> TransferDirection {
-        let transferred = self.verb.transfers();
-        transferred.map_or(TransferDirection::Download, Transferred::direction)
-    }
-}
-
-impl<P> Queued<P> {
-    /// The preliminary reply: 150, or the first line of the 213 to STAT.
-    ///
-    /// For RETR it gives the size of the whole file, even after REST: clients take the number for
-    /// the size, not for what is left. Translated to ASCII, the size is unknown. For STOU it gives
-    /// the name in a form that leads to the file (RFC 1123 §4.1.2.9).
-    pub(super) fn preliminary(&self) -> Reply {
-        let command = &self.command;
-        let name = self.path.file_name().unwrap_or(b"/");
-        match (command.verb, command.transfer_type) {
-            (Verb::Retr, TransferType::Image) => {
-                let size = self
-                    .size
-                    .map_or_else(String::new, |size| format!(" ({size} bytes)"));
-                let text = [
-                    b"Opening BINARY mode data connection for ",
-                    name,
-                    size.as_bytes(),
-                    b".",
-                ];
-                Reply::bytes(150, text.concat())
-            }
-            (Verb::Retr, TransferType::Ascii) => {
-                let text = [b"Opening ASCII mode data connection for ", name, b"."];
-                Reply::bytes(150, text.concat())
-            }
-            (Verb::Stou, _) => {
-                Reply::bytes(150, [b"FILE: ", command.prefix.as_slice(), name].concat())
-            }
-            (Verb::Stor | Verb::Appe, _) => Reply::new(150, "Ok to send data."),
-            (Verb::Stat, _) => {
-                let text = [b"Status of ", self.path.as_bytes(), b":"];
-                Reply::opening(213, text.concat())
-            }
-            _ => Reply::new(150, "Here comes the directory listing."),
-        }
-    }
-}
-
-impl Running {
-    /// The direction of the transfer.
-    pub(super) fn direction(&self) -> TransferDirection {
-        self.command.direction()
-    }
-
-    fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
-        SessionEvent::TransferEnded {
-            username: self.username,
-            verb: self.command.verb,
-            path: self.path,
-            end,
-            bytes,
-            duration: now.saturating_duration_since(self.since),
-        }
-    }
-}
-
 /// Refuses APPE and STOU after REST or RANG: the client does not choose where they begin.
 fn check_no_restart(restart: &Restart, verb: &str) -> Result<(), Reply> {
     if !restart.range.is_whole() {
@@ -510,28 +410,4 @@ fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
     let given = without_end_slashes(given);
     let prefix = path.file_name().and_then(|name| given.strip_suffix(name));
     prefix.unwrap_or_default().to_vec()
-}
-
-/// The reply to a transfer that ended without ABOR, and did not stall.
-fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
-    match (end, refusal) {
-        (TransferEnd::Complete | TransferEnd::LocalError, Some(refusal)) => refusal.into_reply(),
-        (TransferEnd::Complete, None) => Reply::new(226, "Transfer complete."),
-        (TransferEnd::LocalError, None) => Refusal::local_error().into_reply(),
-        (TransferEnd::Unsecured, _) => {
-            Reply::new(522, "TLS on the data connection failed; transfer aborted.")
-        }
-        (TransferEnd::Truncated, _) => Reply::new(
-            426,
-            "Data connection ended without TLS close_notify; file may be incomplete.",
-        ),
-        (TransferEnd::Shutdown, _) => Reply::new(426, "Server is shutting down; transfer aborted."),
-        (
-            TransferEnd::Reset
-            | TransferEnd::Aborted
-            | TransferEnd::Stalled
-            | TransferEnd::ControlLost,
-            _,
-        ) => Reply::new(426, "Connection closed; transfer aborted."),
-    }
 }

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Direction, Interest, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Direction, Interest, Transport};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, IoState, ServerConnection, SupportedCipherSuite};
 
@@ -362,10 +362,6 @@ impl Transport for TlsStream {
 
     fn socket(&self) -> &Wire {
         &self.wire
-    }
-
-    fn id(&self) -> SourceId {
-        self.wire.id()
     }
 
     fn into_socket(self: Box<Self>) -> Wire {
