@@ -85,6 +85,22 @@ impl Connection {
         waits && !control.has_ended_its_side()
     }
 
+    /// Tells the session what may have changed since the last line.
+    pub(super) fn bring_up_to_date(&mut self, now: Instant) {
+        if let Some(host) = &self.client.service.masquerade
+            && host.address() != self.masquerade
+        {
+            self.masquerade = host.address();
+            let event = AdminEvent::Masquerade(self.masquerade);
+            self.session.handle_admin(event, now);
+        }
+        if let Some(pump) = &self.pump {
+            let bytes = pump.bytes();
+            let event = DataEvent::Progress { bytes };
+            self.session.handle_data_event(event, now);
+        }
+    }
+
     /// Hands the next line to the session, if there is one and the session takes it.
     fn hand_over_line(&mut self, cx: &mut Context<'_>) -> bool {
         let now = cx.now();
@@ -114,29 +130,32 @@ impl Connection {
                 !session.holds_line()
             });
         }
-        if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
+        if !self.may_hand_over_line() {
             return false;
         }
-        if let Some(host) = &self.client.service.masquerade
-            && host.address() != self.masquerade
-        {
-            self.masquerade = host.address();
-            let event = AdminEvent::Masquerade(self.masquerade);
-            self.session.handle_admin(event, now);
+        self.bring_up_to_date(now);
+        if self.take_line(now) {
+            if let Some(linger) = &mut self.linger {
+                // The client has sent this line without waiting for the end of its download.
+                linger.release_replies();
+            }
+            return true;
         }
-        if let Some(pump) = &self.pump {
-            self.session.handle_data_event(
-                DataEvent::Progress {
-                    bytes: pump.bytes(),
-                },
-                now,
-            );
-        }
+        let has_ended = matches!(&self.socket, ControlSocket::Open(it) if it.has_ended());
+        has_ended && self.lose_control(cx)
+    }
+
+    /// Takes the next line from the input, for the session or first for the observers. Returns
+    /// whether there was one.
+    fn take_line(&mut self, now: Instant) -> bool {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return false;
+        };
         let (session, client) = (&mut self.session, &*self.client);
         let service = &*client.service;
         let (command_log, account) = (&mut self.command_log, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
-        let taken = control.next_line(session.encoding(), |line| match line {
+        control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
                 log_lines::command(&client.prefix(session.username()), line, service);
                 command_log.received(LoggedCommand::of(session, account, line, service));
@@ -150,15 +169,7 @@ impl Connection {
                 command_log.received(None);
                 session.handle_control(ControlEvent::LineTooLong, now);
             }
-        });
-        if !taken && control.has_ended() {
-            return self.lose_control(cx);
-        }
-        if let Some(linger) = self.linger.as_mut().filter(|_| taken) {
-            // The client has sent this line without waiting for the end of its download.
-            linger.release_replies();
-        }
-        taken
+        })
     }
 }
 

@@ -233,12 +233,15 @@ impl Connection {
 
     /// Takes the observers' verdict on a held line, and does what they have asked for.
     fn hear_observers(&mut self, now: Instant) {
-        let Some(watch) = &mut self.watch else {
-            return;
-        };
-        if let Some((line, verdict)) = watch.take_judged() {
+        let judged = self.watch.as_mut().and_then(|watch| watch.take_judged());
+        if let Some((line, verdict)) = judged {
+            // It was held, maybe for long.
+            self.bring_up_to_date(now);
             hand_over(&mut self.session, &line, &verdict, now);
         }
+        let Some(watch) = &self.watch else {
+            return;
+        };
         if let (Some(pump), Some(rates)) = (&mut self.pump, watch.control().rates()) {
             pump.set_rates(rates);
         }
