@@ -64,8 +64,7 @@ impl Connection {
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.security.session();
         let tls = tls.filter(|_| self.session.protects_data());
-        let rules = self.client.service.session.tls.filter(|_| tls.is_some());
-        let timeout = rules.and_then(|rules| rules.handshake_timeout);
+        let timeout = self.client.service.session.handshake_timeout();
         // No deadline if the time cannot be represented.
         let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
         if let Err(error) = self.data.accept_candidate(tls, until, cx) {

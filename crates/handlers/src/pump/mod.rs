@@ -179,10 +179,7 @@ impl Pump {
         let service = account.service();
         Ok(Self {
             timeout: service.dtp.timeout,
-            handshake_timeout: service
-                .session
-                .tls
-                .and_then(|rules| rules.handshake_timeout),
+            handshake_timeout: service.session.handshake_timeout(),
             account,
             route,
             meter,
