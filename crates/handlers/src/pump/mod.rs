@@ -11,10 +11,10 @@ mod turn;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ftpdlib_ioloop::{Direction, Interest, SourceId, Transport};
-use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
+use ftpdlib_proto::{TransferDirection, TransferEnd};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
 use crate::data_connection::{DataConnection, handshake_timed_out};
@@ -54,10 +54,6 @@ pub(crate) struct Pump {
     account: Arc<Account>,
     route: Route,
     meter: Meter,
-    /// The transfer ends after this time without progress.
-    timeout: Option<Duration>,
-    /// The same for the TLS handshake, before the first byte.
-    handshake_timeout: Option<Duration>,
     /// The time before which the rate allows nothing.
     resume_at: Option<Instant>,
     /// Whether the system was asked to send only full segments.
@@ -72,9 +68,6 @@ pub(crate) struct Pump {
     /// Set for an upload whose control connection was lost: it takes what has arrived already, up
     /// to this many bytes in all.
     last: Option<u64>,
-    /// Whether 226 is held back until the client has closed the data connection, or for a moment,
-    /// so that it does not read 226 together with 150.
-    pub(crate) separates_replies: bool,
 }
 
 /// A look at what the client of a download has acknowledged.
@@ -169,17 +162,9 @@ impl Pump {
     ) -> Result<Self, Payload> {
         let account = Arc::clone(&transfer.payload.account);
         let (direction, over) = (transfer.direction, transfer.over);
-        // Some clients read 226 together with 150, and then wait for it: clients that resume, and
-        // others (lynx) that fetch text. Listings count as images.
-        let is_text = transfer.transfer_type == TransferType::Ascii;
-        let sends = direction == TransferDirection::Download;
-        let separates_replies = sends && (transfer.after_rest || is_text);
         let route = Route::new(transfer, connection)?;
         let meter = new_meter(&account, direction, over, now);
-        let service = account.service();
         Ok(Self {
-            timeout: service.dtp.timeout,
-            handshake_timeout: service.session.handshake_timeout(),
             account,
             route,
             meter,
@@ -189,7 +174,6 @@ impl Pump {
             all_sent: false,
             stopping: false,
             last: None,
-            separates_replies,
         })
     }
 
@@ -544,15 +528,18 @@ impl Pump {
         let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
             return None;
         };
-        let timeout = self.timeout.filter(|_| is_new && stream.is_established())?;
+        let timeout = self.account.service().dtp.timeout;
+        let timeout = timeout.filter(|_| is_new && stream.is_established())?;
         Some(progress + timeout / 10)
     }
 
+    /// When it counts as stalled if there is no progress before.
     fn stalled_at(&self) -> Option<Instant> {
+        let service = self.account.service();
         let timeout = if self.route.is_established() || self.is_finishing() {
-            self.timeout
+            service.dtp.timeout
         } else {
-            self.handshake_timeout
+            service.session.handshake_timeout()
         };
         // No deadline if the time cannot be represented.
         timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
