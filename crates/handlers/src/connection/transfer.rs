@@ -105,8 +105,7 @@ impl Connection {
         // After a panic only the pump's data connection is still used.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
-        let panicked = || Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
-        Some(step.unwrap_or_else(panicked))
+        Some(step.unwrap_or_else(|| Step::failed(Refusal::local_error())))
     }
 
     /// Ends a transfer with the end that its pump has found.

@@ -49,6 +49,13 @@ pub(crate) enum Step {
     Ended(TransferEnd, Option<Refusal>),
 }
 
+impl Step {
+    /// The end of a transfer that has failed on this side.
+    pub(crate) fn failed(refusal: Refusal) -> Self {
+        Self::Ended(TransferEnd::LocalError, Some(refusal))
+    }
+}
+
 /// One transfer.
 pub(crate) struct Pump {
     account: Arc<Account>,
@@ -512,7 +519,7 @@ impl Pump {
             return self.stop(TransferEnd::Stalled, pcx);
         }
         turn::warn(&self.account, "the filesystem did not answer in time");
-        Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
+        Step::failed(Refusal::local_error())
     }
 
     /// Whether a pause for the rate is over.
