@@ -356,7 +356,7 @@ impl Handler for Connection {
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        Ok(self.look_at_deadlines(cx))
+        Ok(self.act_on_deadlines(cx))
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
