@@ -28,7 +28,7 @@ impl Connection {
         // Most clients connect before they send the next line, and the port is looked at then. Only
         // if that line was sent ahead, or a handshake comes first, does the loop have to watch it.
         let sent_ahead = match &self.socket {
-            ControlSocket::Open(control) => control.has_lines(),
+            ControlSocket::Open(control) => control.has_unread(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         };
         let listener = cx

@@ -69,7 +69,7 @@ impl Connection {
     pub(super) fn may_hand_over_line(&self) -> bool {
         match &self.socket {
             ControlSocket::Open(control) => {
-                control.has_input() && self.session.wants_input() && !is_held_up(&self.watch)
+                control.may_take_line() && self.session.wants_input() && !is_held_up(&self.watch)
             }
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         }
@@ -81,7 +81,7 @@ impl Connection {
         let ControlSocket::Open(control) = &self.socket else {
             return false;
         };
-        let waits = holds_line(&self.watch) || (control.has_input() && is_held_up(&self.watch));
+        let waits = holds_line(&self.watch) || (control.may_take_line() && is_held_up(&self.watch));
         waits && !control.has_ended_its_side()
     }
 

@@ -216,7 +216,7 @@ impl Connection {
             log_lines::tls_failed(&self.client.prefix(None), &error);
             control.end_input();
         }
-        control.has_input() || control.has_ended()
+        control.may_take_line() || control.has_ended()
     }
 
     /// Looks at the passive port before a line is handed over: a client may have connected before
@@ -225,7 +225,7 @@ impl Connection {
         let port = self.data.passive_port();
         if port.is_some_and(PassivePort::awaits_client)
             && let ControlSocket::Open(control) = &self.socket
-            && control.has_input()
+            && control.may_take_line()
         {
             self.data_ready(cx);
         }
