@@ -184,6 +184,35 @@ impl Connection {
         })
     }
 
+    /// Serves the control connection.
+    fn control_ready(&mut self, ready: Ready, cx: &mut Context<'_>) -> Flow {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return Flow::Continue;
+        };
+        let source = control.id();
+        if ready.hung_up() && self.session.is_working() {
+            control.note_hangup();
+        }
+        // A handshake may have waited for room to send.
+        if ready.readable() || self.security.is_handshake() {
+            self.receive(cx);
+            self.look_at_port(cx);
+            let flow = self.finish_turn(cx);
+            // A client that waits for each reply has sent nothing more. Finding that out now saves
+            // a turn that would do nothing else. Under TLS, reading may end the handshake or need
+            // an answer, which is left to the next turn.
+            if flow == Flow::Close
+                || self.security.session().is_some()
+                || !cx.is_ready(source, Direction::Read)
+                || !self.receive(cx)
+            {
+                return flow;
+            }
+            self.look_at_port(cx);
+        }
+        self.finish_turn(cx)
+    }
+
     /// Continues until nothing more can be done in this turn, then sets what to wait for.
     fn finish_turn(&mut self, cx: &mut Context<'_>) -> Flow {
         self.follow_phase(cx.now());
@@ -312,28 +341,9 @@ impl Handler for Connection {
     }
 
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        match &mut self.socket {
+        match &self.socket {
             ControlSocket::Open(control) if control.id() == source => {
-                if ready.hung_up() && self.session.is_working() {
-                    control.note_hangup();
-                }
-                // A handshake may have waited for room to send.
-                if ready.readable() || self.security.is_handshake() {
-                    self.receive(cx);
-                    self.look_at_port(cx);
-                    let flow = self.finish_turn(cx);
-                    // A client that waits for each reply has sent nothing more. Finding that out
-                    // now saves a turn that would do nothing else. Under TLS, reading may end the
-                    // handshake or need an answer, which is left to the next turn.
-                    if flow == Flow::Close
-                        || self.security.session().is_some()
-                        || !cx.is_ready(source, Direction::Read)
-                        || !self.receive(cx)
-                    {
-                        return Ok(flow);
-                    }
-                    self.look_at_port(cx);
-                }
+                return Ok(self.control_ready(ready, cx));
             }
             _ if self
                 .pump
