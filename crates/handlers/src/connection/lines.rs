@@ -19,17 +19,17 @@ const LINES: usize = 32;
 /// How long a client's lines may take in one turn. The rest waits for the next one.
 const LINES_TIME: Duration = Duration::from_millis(1);
 
-/// How much of a turn a client has used. The loop may call a connection twice in one turn: because
-/// a job has ended, and because lines have come.
+/// How much a client has used of what its lines may take in a turn. The loop may call a connection
+/// twice in one turn: because a job has ended, and because lines have come.
 #[derive(Default)]
-pub(super) struct Share {
+pub(super) struct LineBudget {
     /// When the turn began.
     turn: Option<Instant>,
     lines: usize,
     time: Duration,
 }
 
-impl Share {
+impl LineBudget {
     /// Starts to count anew if the turn that began at `turn` is a new one.
     fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
@@ -40,7 +40,7 @@ impl Share {
         }
     }
 
-    fn is_over(&self) -> bool {
+    fn is_used_up(&self) -> bool {
         self.lines >= LINES || self.time >= LINES_TIME
     }
 }
@@ -48,19 +48,21 @@ impl Share {
 impl Connection {
     /// Takes lines and carries out their effects until no line is left or the turn is over.
     pub(super) fn hand_over_lines(&mut self, cx: &mut Context<'_>) {
-        self.share.begin(cx.now());
-        let (before, mut began) = (self.share.time, None::<Instant>);
+        self.line_budget.begin(cx.now());
+        let (before, mut began) = (self.line_budget.time, None::<Instant>);
         loop {
             self.carry_out_effects(cx);
             if let Some(began) = began {
-                self.share.time = before + began.elapsed();
+                self.line_budget.time = before + began.elapsed();
             }
             // The end of the client's side behind the last line must be noticed now: no later event
             // would report it.
-            if (self.share.is_over() && self.may_hand_over_line()) || !self.hand_over_line(cx) {
+            if (self.line_budget.is_used_up() && self.may_hand_over_line())
+                || !self.hand_over_line(cx)
+            {
                 break;
             }
-            self.share.lines += 1;
+            self.line_budget.lines += 1;
             began.get_or_insert_with(Instant::now);
         }
     }

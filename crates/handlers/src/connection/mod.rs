@@ -36,7 +36,7 @@ use crate::service::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use job::RunningJob;
-use lines::{Share, hand_over};
+use lines::{LineBudget, hand_over};
 use log_lines::CommandLog;
 use secure::Security;
 use transfer::Begun;
@@ -74,7 +74,7 @@ pub struct Connection {
     masquerade: Option<Ipv4Addr>,
     /// The server's phase that was told to the session last.
     phase: Phase,
-    share: Share,
+    line_budget: LineBudget,
     /// Counts the connection against the limits.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
@@ -101,7 +101,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
         let client = ProxiedClient { peer, local };
-        Self::at(service, stream, client, None, permit)
+        Self::for_client(service, stream, client, None, permit)
     }
 
     /// Creates a connection as [`new`](Self::new) does, for the client that a proxy's header names.
@@ -116,7 +116,7 @@ impl Connection {
         permit: Permit,
     ) -> io::Result<Self> {
         let own = Box::new(canonical(stream.local_addr()?));
-        Self::at(service, stream, client, Some(own), permit)
+        Self::for_client(service, stream, client, Some(own), permit)
     }
 
     /// The service, the socket and the client's address, as long as no loop has the socket: nothing
@@ -130,8 +130,9 @@ impl Connection {
         }
     }
 
-    /// `own` is this server's address if the client has connected to another one, a proxy's.
-    fn at(
+    /// Creates a connection for `client`; `own` is this server's address if the client has
+    /// connected to another one, a proxy's.
+    fn for_client(
         service: &Arc<Service>,
         stream: TcpStream,
         client: ProxiedClient,
@@ -179,7 +180,7 @@ impl Connection {
             command_log: CommandLog::default(),
             masquerade: None,
             phase: Phase::Serving,
-            share: Share::default(),
+            line_budget: LineBudget::default(),
             permit,
         })
     }
