@@ -456,7 +456,7 @@ impl Pump {
     /// When to look at the pump again without an event of its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.resume_at
-            .or_else(|| self.look_at())
+            .or_else(|| self.first_look_at())
             .or_else(|| self.stalled_at())
     }
 
@@ -470,7 +470,7 @@ impl Pump {
             return false;
         }
         let is_late = self.stalled_at().is_some_and(|at| at <= now);
-        if is_late || self.look_at().is_some_and(|at| at <= now) {
+        if is_late || self.first_look_at().is_some_and(|at| at <= now) {
             return !self.look(now) && is_late;
         }
         false
@@ -529,7 +529,7 @@ impl Pump {
 
     /// When to look for the first time after the last progress. Later looks are compared with this
     /// one, so it comes long before them: a slow client acknowledges rarely, and then much at once.
-    fn look_at(&self) -> Option<Instant> {
+    fn first_look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
         let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
