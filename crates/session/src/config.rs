@@ -108,6 +108,25 @@ pub struct SessionConfig {
     pub commands: Vec<RegisteredCommand>,
 }
 
+impl SessionConfig {
+    /// Returns the [time limit](TlsRules::handshake_timeout) of a TLS handshake, if there is one
+    /// and TLS is offered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ftpdlib_session::{SessionConfig, TlsRules};
+    /// let mut config = SessionConfig::default();
+    /// assert_eq!(config.handshake_timeout(), None);
+    /// config.tls = Some(TlsRules::default());
+    /// assert_eq!(config.handshake_timeout(), Some(Duration::from_secs(30)));
+    /// ```
+    pub fn handshake_timeout(&self) -> Option<Duration> {
+        self.tls.and_then(|rules| rules.handshake_timeout)
+    }
+}
+
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {

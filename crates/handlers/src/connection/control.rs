@@ -243,13 +243,13 @@ impl Control {
     }
 
     /// Whether anything received was not taken yet.
-    pub(super) fn has_lines(&self) -> bool {
+    pub(super) fn has_unread(&self) -> bool {
         !self.input.is_empty()
     }
 
     /// Whether lines may be waiting, and there is room for their replies.
-    pub(super) fn has_input(&self) -> bool {
-        !self.input.is_empty() && self.has_room()
+    pub(super) fn may_take_line(&self) -> bool {
+        self.has_unread() && self.has_room()
     }
 
     /// Whether the input begins with a TLS handshake record, as no command does.

@@ -28,7 +28,7 @@ impl Connection {
         // Most clients connect before they send the next line, and the port is looked at then. Only
         // if that line was sent ahead, or a handshake comes first, does the loop have to watch it.
         let sent_ahead = match &self.socket {
-            ControlSocket::Open(control) => control.has_lines(),
+            ControlSocket::Open(control) => control.has_unread(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         };
         let listener = cx
@@ -64,8 +64,7 @@ impl Connection {
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.security.session();
         let tls = tls.filter(|_| self.session.protects_data());
-        let rules = self.client.service.session.tls.filter(|_| tls.is_some());
-        let timeout = rules.and_then(|rules| rules.handshake_timeout);
+        let timeout = self.client.service.session.handshake_timeout();
         // No deadline if the time cannot be represented.
         let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
         if let Err(error) = self.data.accept_candidate(tls, until, cx) {

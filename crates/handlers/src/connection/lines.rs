@@ -19,17 +19,17 @@ const LINES: usize = 32;
 /// How long a client's lines may take in one turn. The rest waits for the next one.
 const LINES_TIME: Duration = Duration::from_millis(1);
 
-/// How much of a turn a client has used. The loop may call a connection twice in one turn: because
-/// a job has ended, and because lines have come.
+/// How much a client has used of what its lines may take in a turn. The loop may call a connection
+/// twice in one turn: because a job has ended, and because lines have come.
 #[derive(Default)]
-pub(super) struct Share {
+pub(super) struct LineBudget {
     /// When the turn began.
     turn: Option<Instant>,
     lines: usize,
     time: Duration,
 }
 
-impl Share {
+impl LineBudget {
     /// Starts to count anew if the turn that began at `turn` is a new one.
     fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
@@ -40,7 +40,7 @@ impl Share {
         }
     }
 
-    fn is_over(&self) -> bool {
+    fn is_used_up(&self) -> bool {
         self.lines >= LINES || self.time >= LINES_TIME
     }
 }
@@ -48,19 +48,21 @@ impl Share {
 impl Connection {
     /// Takes lines and carries out their effects until no line is left or the turn is over.
     pub(super) fn hand_over_lines(&mut self, cx: &mut Context<'_>) {
-        self.share.begin(cx.now());
-        let (before, mut began) = (self.share.time, None::<Instant>);
+        self.line_budget.begin(cx.now());
+        let (before, mut began) = (self.line_budget.time, None::<Instant>);
         loop {
             self.carry_out_effects(cx);
             if let Some(began) = began {
-                self.share.time = before + began.elapsed();
+                self.line_budget.time = before + began.elapsed();
             }
             // The end of the client's side behind the last line must be noticed now: no later event
             // would report it.
-            if (self.share.is_over() && self.may_hand_over_line()) || !self.hand_over_line(cx) {
+            if (self.line_budget.is_used_up() && self.may_hand_over_line())
+                || !self.hand_over_line(cx)
+            {
                 break;
             }
-            self.share.lines += 1;
+            self.line_budget.lines += 1;
             began.get_or_insert_with(Instant::now);
         }
     }
@@ -69,7 +71,7 @@ impl Connection {
     pub(super) fn may_hand_over_line(&self) -> bool {
         match &self.socket {
             ControlSocket::Open(control) => {
-                control.has_input() && self.session.wants_input() && !is_held_up(&self.watch)
+                control.may_take_line() && self.session.wants_input() && !is_held_up(&self.watch)
             }
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         }
@@ -81,8 +83,24 @@ impl Connection {
         let ControlSocket::Open(control) = &self.socket else {
             return false;
         };
-        let waits = holds_line(&self.watch) || (control.has_input() && is_held_up(&self.watch));
+        let waits = holds_line(&self.watch) || (control.may_take_line() && is_held_up(&self.watch));
         waits && !control.has_ended_its_side()
+    }
+
+    /// Tells the session what may have changed since the last line.
+    pub(super) fn bring_up_to_date(&mut self, now: Instant) {
+        if let Some(host) = &self.client.service.masquerade
+            && host.address() != self.masquerade
+        {
+            self.masquerade = host.address();
+            let event = AdminEvent::Masquerade(self.masquerade);
+            self.session.handle_admin(event, now);
+        }
+        if let Some(pump) = &self.pump {
+            let bytes = pump.bytes();
+            let event = DataEvent::Progress { bytes };
+            self.session.handle_data_event(event, now);
+        }
     }
 
     /// Hands the next line to the session, if there is one and the session takes it.
@@ -114,29 +132,32 @@ impl Connection {
                 !session.holds_line()
             });
         }
-        if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
+        if !self.may_hand_over_line() {
             return false;
         }
-        if let Some(host) = &self.client.service.masquerade
-            && host.address() != self.masquerade
-        {
-            self.masquerade = host.address();
-            let event = AdminEvent::Masquerade(self.masquerade);
-            self.session.handle_admin(event, now);
+        self.bring_up_to_date(now);
+        if self.take_line(now) {
+            if let Some(linger) = &mut self.linger {
+                // The client has sent this line without waiting for the end of its download.
+                linger.release_replies();
+            }
+            return true;
         }
-        if let Some(pump) = &self.pump {
-            self.session.handle_data_event(
-                DataEvent::Progress {
-                    bytes: pump.bytes(),
-                },
-                now,
-            );
-        }
+        let has_ended = matches!(&self.socket, ControlSocket::Open(it) if it.has_ended());
+        has_ended && self.lose_control(cx)
+    }
+
+    /// Takes the next line from the input, for the session or first for the observers. Returns
+    /// whether there was one.
+    fn take_line(&mut self, now: Instant) -> bool {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return false;
+        };
         let (session, client) = (&mut self.session, &*self.client);
         let service = &*client.service;
         let (command_log, account) = (&mut self.command_log, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
-        let taken = control.next_line(session.encoding(), |line| match line {
+        control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
                 log_lines::command(&client.prefix(session.username()), line, service);
                 command_log.received(LoggedCommand::of(session, account, line, service));
@@ -150,15 +171,7 @@ impl Connection {
                 command_log.received(None);
                 session.handle_control(ControlEvent::LineTooLong, now);
             }
-        });
-        if !taken && control.has_ended() {
-            return self.lose_control(cx);
-        }
-        if let Some(linger) = self.linger.as_mut().filter(|_| taken) {
-            // The client has sent this line without waiting for the end of its download.
-            linger.release_replies();
-        }
-        taken
+        })
     }
 }
 

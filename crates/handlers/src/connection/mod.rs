@@ -36,7 +36,7 @@ use crate::service::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use job::RunningJob;
-use lines::{Share, hand_over};
+use lines::{LineBudget, hand_over};
 use log_lines::CommandLog;
 use secure::Security;
 use transfer::Begun;
@@ -74,7 +74,7 @@ pub struct Connection {
     masquerade: Option<Ipv4Addr>,
     /// The server's phase that was told to the session last.
     phase: Phase,
-    share: Share,
+    line_budget: LineBudget,
     /// Counts the connection against the limits.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
@@ -101,7 +101,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
         let client = ProxiedClient { peer, local };
-        Self::at(service, stream, client, None, permit)
+        Self::for_client(service, stream, client, None, permit)
     }
 
     /// Creates a connection as [`new`](Self::new) does, for the client that a proxy's header names.
@@ -116,7 +116,7 @@ impl Connection {
         permit: Permit,
     ) -> io::Result<Self> {
         let own = Box::new(canonical(stream.local_addr()?));
-        Self::at(service, stream, client, Some(own), permit)
+        Self::for_client(service, stream, client, Some(own), permit)
     }
 
     /// The service, the socket and the client's address, as long as no loop has the socket: nothing
@@ -130,8 +130,9 @@ impl Connection {
         }
     }
 
-    /// `own` is this server's address if the client has connected to another one, a proxy's.
-    fn at(
+    /// Creates a connection for `client`; `own` is this server's address if the client has
+    /// connected to another one, a proxy's.
+    fn for_client(
         service: &Arc<Service>,
         stream: TcpStream,
         client: ProxiedClient,
@@ -179,9 +180,38 @@ impl Connection {
             command_log: CommandLog::default(),
             masquerade: None,
             phase: Phase::Serving,
-            share: Share::default(),
+            line_budget: LineBudget::default(),
             permit,
         })
+    }
+
+    /// Serves the control connection.
+    fn control_ready(&mut self, ready: Ready, cx: &mut Context<'_>) -> Flow {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return Flow::Continue;
+        };
+        let source = control.id();
+        if ready.hung_up() && self.session.is_working() {
+            control.note_hangup();
+        }
+        // A handshake may have waited for room to send.
+        if ready.readable() || self.security.is_handshake() {
+            self.receive(cx);
+            self.look_at_port(cx);
+            let flow = self.finish_turn(cx);
+            // A client that waits for each reply has sent nothing more. Finding that out now saves
+            // a turn that would do nothing else. Under TLS, reading may end the handshake or need
+            // an answer, which is left to the next turn.
+            if flow == Flow::Close
+                || self.security.session().is_some()
+                || !cx.is_ready(source, Direction::Read)
+                || !self.receive(cx)
+            {
+                return flow;
+            }
+            self.look_at_port(cx);
+        }
+        self.finish_turn(cx)
     }
 
     /// Continues until nothing more can be done in this turn, then sets what to wait for.
@@ -216,7 +246,7 @@ impl Connection {
             log_lines::tls_failed(&self.client.prefix(None), &error);
             control.end_input();
         }
-        control.has_input() || control.has_ended()
+        control.may_take_line() || control.has_ended()
     }
 
     /// Looks at the passive port before a line is handed over: a client may have connected before
@@ -225,7 +255,7 @@ impl Connection {
         let port = self.data.passive_port();
         if port.is_some_and(PassivePort::awaits_client)
             && let ControlSocket::Open(control) = &self.socket
-            && control.has_input()
+            && control.may_take_line()
         {
             self.data_ready(cx);
         }
@@ -233,12 +263,15 @@ impl Connection {
 
     /// Takes the observers' verdict on a held line, and does what they have asked for.
     fn hear_observers(&mut self, now: Instant) {
-        let Some(watch) = &mut self.watch else {
-            return;
-        };
-        if let Some((line, verdict)) = watch.take_judged() {
+        let judged = self.watch.as_mut().and_then(|watch| watch.take_judged());
+        if let Some((line, verdict)) = judged {
+            // It was held, maybe for long.
+            self.bring_up_to_date(now);
             hand_over(&mut self.session, &line, &verdict, now);
         }
+        let Some(watch) = &self.watch else {
+            return;
+        };
         if let (Some(pump), Some(rates)) = (&mut self.pump, watch.control().rates()) {
             pump.set_rates(rates);
         }
@@ -309,28 +342,9 @@ impl Handler for Connection {
     }
 
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        match &mut self.socket {
+        match &self.socket {
             ControlSocket::Open(control) if control.id() == source => {
-                if ready.hung_up() && self.session.is_working() {
-                    control.note_hangup();
-                }
-                // A handshake may have waited for room to send.
-                if ready.readable() || self.security.is_handshake() {
-                    self.receive(cx);
-                    self.look_at_port(cx);
-                    let flow = self.finish_turn(cx);
-                    // A client that waits for each reply has sent nothing more. Finding that out
-                    // now saves a turn that would do nothing else. Under TLS, reading may end the
-                    // handshake or need an answer, which is left to the next turn.
-                    if flow == Flow::Close
-                        || self.security.session().is_some()
-                        || !cx.is_ready(source, Direction::Read)
-                        || !self.receive(cx)
-                    {
-                        return Ok(flow);
-                    }
-                    self.look_at_port(cx);
-                }
+                return Ok(self.control_ready(ready, cx));
             }
             _ if self
                 .pump
@@ -353,7 +367,7 @@ impl Handler for Connection {
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        Ok(self.look_at_deadlines(cx))
+        Ok(self.act_on_deadlines(cx))
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
@@ -14,7 +14,7 @@ use ftpdlib_session::ControlEvent;
 
 use super::*;
 use crate::testing::{alone, connection, service, sockets};
-use crate::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
+use crate::{FtpHandler, ObservedCommand, ObservedSession, ObservedTransfer, Observer, Verdict};
 
 /// The loop of one connection, and its client.
 struct Dialogue {
@@ -26,15 +26,9 @@ struct Dialogue {
 impl Dialogue {
     /// With a user who has the file `a`.
     fn logged_in() -> Self {
-        let users = DummyAuthorizer::new();
-        let user = User::new("user", "12345", "/").perm("elrw");
-        users.add_user(user).unwrap();
-        let handler = FtpHandler::new(users).abstracted_fs(|_| {
-            let files = MemoryFs::new();
-            files.insert("/a", "hello")?;
-            Ok(Arc::new(files) as Arc<dyn Filesystem>)
-        });
-        Self::with(handler, |connection| connection)
+        let files = MemoryFs::new();
+        files.insert("/a", "hello").unwrap();
+        Self::with(serving(files), |connection| connection)
     }
 
     /// With the user of `handler`, on a connection as `make` makes it.
@@ -112,6 +106,15 @@ impl Dialogue {
         self.say("QUIT", "221 ");
         while self.turn() {}
     }
+}
+
+/// Serves `files` to a user.
+fn serving(files: MemoryFs) -> FtpHandler {
+    let users = DummyAuthorizer::new();
+    let user = User::new("user", "12345", "/").perm("elrw");
+    users.add_user(user).unwrap();
+    let files: Arc<dyn Filesystem> = Arc::new(files);
+    FtpHandler::new(users).abstracted_fs(move |_| Ok(Arc::clone(&files)))
 }
 
 #[test]
@@ -225,4 +228,51 @@ fn a_transfer_that_could_not_begin_was_told_without_its_real_path_and_type() {
     dialogue.say("NOOP", "200 ");
     dialogue.say("RETR a", "425 ");
     assert_eq!(heard.try_recv(), Ok((Some(file), TransferType::Image)));
+}
+
+/// Tells when it is asked about STAT, and answers when it is told to.
+struct Pondering {
+    asked: mpsc::Sender<()>,
+    answers: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Observer for Pondering {
+    fn on_command(&self, _: &ObservedSession, command: &ObservedCommand) -> Verdict {
+        if command.verb == "STAT" {
+            self.asked.send(()).unwrap();
+            // The test may have failed.
+            let _ = self.answers.lock().unwrap().recv();
+        }
+        Verdict::Allow
+    }
+}
+
+#[test]
+fn stat_showed_no_bytes_that_had_come_while_an_observer_judged_it() {
+    let files = MemoryFs::new();
+    let (asked, hears) = mpsc::channel();
+    let (answer, answers) = mpsc::channel();
+    let pondering = Pondering {
+        asked,
+        answers: Mutex::new(answers),
+    };
+    let handler = serving(files.clone()).observer(pondering);
+    let mut dialogue = Dialogue::with(handler, |connection| connection);
+    let mut data = dialogue.connect();
+    dialogue.say("STOR a", "150 ");
+    data.write_all(b"before").unwrap();
+    while files.contents("/a").unwrap() != b"before" {
+        dialogue.turn();
+    }
+    dialogue.client.write_all(b"STAT\r\n").unwrap();
+    while hears.try_recv().is_err() {
+        dialogue.turn();
+    }
+    data.write_all(b", after").unwrap();
+    while files.contents("/a").unwrap() != b"before, after" {
+        dialogue.turn();
+    }
+    answer.send(()).unwrap();
+    let shown = dialogue.expect(" Data connection");
+    assert_eq!(shown.trim(), "Data connection open: 13 bytes received.");
 }

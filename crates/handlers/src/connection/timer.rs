@@ -1,7 +1,7 @@
 //! The deadlines of a connection, all served by one timer.
 //!
-//! [`Connection::deadline`] and [`Connection::look_at_deadlines`] must agree on what has a
-//! deadline. Only held replies are left to [`Connection::flush`], at the end of the turn.
+//! [`Connection::deadline`] and [`Connection::act_on_deadlines`] must agree on what has a deadline.
+//! Only held replies are left to [`Connection::flush`], at the end of the turn.
 
 use std::io;
 use std::time::Instant;
@@ -13,17 +13,17 @@ use crate::data::{Linger, PassivePort};
 
 impl Connection {
     /// The earliest deadline.
-    fn deadline(&mut self, now: Instant) -> Option<Instant> {
+    fn deadline(&self, now: Instant) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_deref();
         let replies = linger.and_then(|linger| linger.holds_replies_until(now));
         let securing = self.data_handshake_deadline();
-        let data = self.data.passive_port().and_then(PassivePort::look_at);
-        let watch = self.watch.as_mut();
-        let observers = watch.and_then(|watch| watch.retry_at(now));
+        let data = self.data.passive_port().and_then(PassivePort::deadline);
+        let watch = self.watch.as_ref();
+        let observers = watch.and_then(|watch| watch.retry_at());
         [
             self.closing,
-            linger.map(Linger::look_at),
+            linger.map(Linger::deadline),
             replies,
             pump,
             securing,
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Acts on the deadlines that have come.
-    pub(super) fn look_at_deadlines(&mut self, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn act_on_deadlines(&mut self, cx: &mut Context<'_>) -> Flow {
         let now = cx.now();
         self.timer = None;
         if self.closing.is_some_and(|at| at <= now) {
@@ -62,7 +62,7 @@ impl Connection {
         if self
             .linger
             .as_ref()
-            .is_some_and(|linger| linger.look_at() <= now)
+            .is_some_and(|linger| linger.deadline() <= now)
         {
             self.drain_linger(cx);
         }
@@ -77,9 +77,8 @@ impl Connection {
         if let Some(watch) = &mut self.watch {
             watch.retry(now);
         }
-        let port = self.data.passive_port();
-        let look_at = port.and_then(PassivePort::look_at);
-        if look_at.is_some_and(|at| at <= now) {
+        let port = self.data.passive_port().and_then(PassivePort::deadline);
+        if port.is_some_and(|at| at <= now) {
             self.data_ready(cx);
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{self as ioloop, Context};
-use ftpdlib_proto::{TransferEnd, TransferType};
+use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
 use super::{Connection, ControlSocket, log_lines};
@@ -14,13 +14,14 @@ use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
-/// What logs and observers are told of a transfer in addition to the session's event of its end. It
-/// is kept from the beginning, since the user may be gone at the end.
+/// What is kept of a transfer from its beginning: what logs and observers are told in addition to
+/// the session's event of its end, when the user may be gone, and how it is answered.
 pub(super) struct Begun {
     pub(super) account: Arc<Account>,
     pub(super) transfer_type: TransferType,
     /// Whether the data connection is under TLS.
     pub(super) secure: bool,
+    separates_replies: bool,
 }
 
 impl Connection {
@@ -30,12 +31,14 @@ impl Connection {
             Over::Control => None,
             Over::Data => self.data.take_open(),
         };
+        let separates_replies = separates_replies(&transfer);
         self.begun = Some(Begun {
             account: Arc::clone(&transfer.payload.account),
             transfer_type: transfer.transfer_type,
             secure: connection
                 .as_ref()
                 .is_some_and(|it| it.stream.plain().is_none()),
+            separates_replies,
         });
         let mut pump = match Pump::new(transfer, connection, cx.now()) {
             Ok(pump) => pump,
@@ -54,7 +57,7 @@ impl Connection {
             pump.set_rates(rates);
         }
         pump.take_over_debt(&self.debts, cx.now());
-        if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
+        if let (true, ControlSocket::Open(control)) = (separates_replies, &mut self.socket) {
             // A failure is noticed at the end of the turn.
             let _ = control.flush(cx);
         }
@@ -102,8 +105,7 @@ impl Connection {
         // After a panic only the pump's data connection is still used.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
-        let panicked = || Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
-        Some(step.unwrap_or_else(panicked))
+        Some(step.unwrap_or_else(|| Step::failed(Refusal::local_error())))
     }
 
     /// Ends a transfer with the end that its pump has found.
@@ -129,14 +131,15 @@ impl Connection {
     /// Closes the transfer's data connection, if there is one, or keeps it until the client has
     /// closed its side.
     fn leave_connection(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
-        let (sends, separates_replies) = (pump.sends(), pump.separates_replies);
+        let sends = pump.sends();
         let Some((mut connection, meter)) = pump.into_connection() else {
             return;
         };
         match end {
             TransferEnd::Complete if sends => {
                 let mut linger = Linger::after_download(connection.stream.into_socket(), cx);
-                if separates_replies {
+                let begun = self.begun.as_ref();
+                if begun.is_some_and(|begun| begun.separates_replies) {
                     linger.hold_replies(cx);
                 }
                 self.linger_on(linger, cx);
@@ -245,6 +248,15 @@ impl Connection {
             linger.end(&mut self.debts, cx);
         }
     }
+}
+
+/// Whether 226 is held back until the client has closed the data connection, or for a moment, so
+/// that it does not read 226 together with 150. Some clients then wait for it: clients that resume,
+/// and others (lynx) that fetch text. Listings count as images.
+fn separates_replies(transfer: &Transfer<Payload>) -> bool {
+    let is_text = transfer.transfer_type == TransferType::Ascii;
+    let sends = transfer.direction == TransferDirection::Download;
+    sends && (transfer.after_rest || is_text)
 }
 
 /// The prefix of log lines about a transfer of `client`.

@@ -24,20 +24,12 @@ pub(super) struct Watch {
     mailbox: Option<Mailbox>,
     /// Whether any observer may veto commands.
     judges: bool,
-    /// Whether a thread for the observers has to be asked for again.
-    retry: Retry,
+    /// When to ask for a thread for the observers again, if there was none.
+    retry: Option<Instant>,
     /// Whether an inline observer has closed the session before the greeting.
     turned_away: bool,
     /// A line that waits for the observers' verdict.
     held: Option<Vec<u8>>,
-}
-
-/// Whether a thread for the observers has to be asked for again.
-enum Retry {
-    No,
-    /// Wanted, but the time is not set yet.
-    Wanted,
-    At(Instant),
 }
 
 /// What the observers say to a command.
@@ -72,7 +64,7 @@ impl Watch {
             inline: Arc::clone(&observers.inline),
             mailbox,
             judges: observers.want_commands(),
-            retry: Retry::No,
+            retry: None,
             turned_away: false,
             held: None,
         });
@@ -111,29 +103,12 @@ impl Watch {
         }
     }
 
-    /// When to ask for a thread again, if there was none.
-    pub(super) fn retry_at(&mut self, now: Instant) -> Option<Instant> {
-        match self.retry {
-            Retry::No => None,
-            Retry::Wanted => {
-                let at = now + RETRY_DELAY;
-                self.retry = Retry::At(at);
-                Some(at)
-            }
-            Retry::At(at) => Some(at),
-        }
-    }
-
     /// Asks for a thread again, if it is time.
     pub(super) fn retry(&mut self, now: Instant) {
-        if let (Retry::At(at), Some(mailbox)) = (&self.retry, &self.mailbox)
-            && *at <= now
+        if let (Some(at), Some(mailbox)) = (self.retry, &self.mailbox)
+            && at <= now
         {
-            self.retry = if mailbox.try_again() {
-                Retry::No
-            } else {
-                Retry::Wanted
-            };
+            self.retry = (!mailbox.try_again()).then(|| now + RETRY_DELAY);
         }
     }
 
@@ -290,6 +265,11 @@ impl Watch {
         self.holds_line() || self.mailbox.as_ref().is_some_and(Mailbox::is_busy)
     }
 
+    /// When to ask for a thread again, if there was none.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry
+    }
+
     /// What observers have asked for.
     pub(super) fn control(&self) -> &SessionControl {
         &self.session.control
@@ -309,10 +289,11 @@ impl Watch {
         let Some(mailbox) = &self.mailbox else {
             return;
         };
-        match (mailbox.post(session, notice), &self.retry) {
-            (true, _) => self.retry = Retry::No,
-            (false, Retry::No) => self.retry = Retry::Wanted,
-            (false, Retry::Wanted | Retry::At(_)) => {}
+        if mailbox.post(session, notice) {
+            self.retry = None;
+        } else {
+            self.retry
+                .get_or_insert_with(|| Instant::now() + RETRY_DELAY);
         }
     }
 }

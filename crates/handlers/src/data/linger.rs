@@ -204,7 +204,7 @@ impl Linger {
     }
 
     /// When to look at it again without an event: to continue, or to close it.
-    pub(crate) fn look_at(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         match self.after {
             After::Upload {
                 resume_at: Some(at),

@@ -84,7 +84,7 @@ impl DataSide {
             cx.finish_registration(&mut socket)?;
         }
         *self = Self::Open {
-            connection: carry(socket, tls, permit),
+            connection: data_connection(socket, tls, permit),
             secure_until,
         };
         Ok(())
@@ -97,7 +97,7 @@ impl DataSide {
             Self::Connecting { socket, permit } => {
                 cx.set_interest(socket.id(), Interest::NONE);
                 *self = Self::Open {
-                    connection: carry(socket, tls, permit),
+                    connection: data_connection(socket, tls, permit),
                     secure_until: None,
                 };
             }
@@ -180,7 +180,11 @@ impl DataSide {
 }
 
 /// Creates a data connection over `socket`, under TLS if there is a session for it.
-fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>, permit: Permit) -> DataConnection {
+fn data_connection(
+    socket: Socket<TcpStream>,
+    tls: Option<&TlsSession>,
+    permit: Permit,
+) -> DataConnection {
     let Some(session) = tls else {
         let stream = Box::new(socket);
         return DataConnection { stream, permit };

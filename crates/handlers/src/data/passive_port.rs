@@ -27,7 +27,7 @@ pub(crate) struct PassivePort {
     /// Connections from a proxy whose headers have not come yet.
     arrivals: Option<Box<Arrivals>>,
     /// When to look for connections, if the loop does not watch the listener.
-    look_at: Instant,
+    deadline: Instant,
     /// A connection could not be accepted for want of descriptors.
     exhausted: bool,
     /// How many connections were turned away.
@@ -42,7 +42,7 @@ impl PassivePort {
             listener,
             candidate: None,
             arrivals: None,
-            look_at: now + LOOK_AFTER,
+            deadline: now + LOOK_AFTER,
             exhausted: false,
             rejected: 0,
             permit,
@@ -116,7 +116,7 @@ impl PassivePort {
     /// [`next_candidate`](Self::next_candidate). Returns whether it is the first error in a row.
     pub(crate) fn pause(&mut self, cx: &mut Context<'_>) -> bool {
         cx.set_interest(self.listener.id(), Interest::NONE);
-        self.look_at = cx.now() + AcceptState::RETRY_DELAY;
+        self.deadline = cx.now() + AcceptState::RETRY_DELAY;
         !std::mem::replace(&mut self.exhausted, true)
     }
 
@@ -140,9 +140,9 @@ impl PassivePort {
 
     /// When to look at the port if no line comes before: for connections, or for proxies that have
     /// sent no header.
-    pub(crate) fn look_at(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.exhausted || !self.listener.is_registered() {
-            return Some(self.look_at);
+            return Some(self.deadline);
         }
         self.arrivals.as_ref()?.until()
     }

@@ -6,15 +6,15 @@ mod produce;
 mod receive;
 mod send_file;
 mod splice;
+mod stall;
 mod turn;
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ftpdlib_ioloop::{Direction, Interest, SourceId, Transport};
-use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
+use ftpdlib_proto::{TransferDirection, TransferEnd};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
 use crate::data_connection::{DataConnection, handshake_timed_out};
@@ -26,6 +26,7 @@ pub(crate) use meter::Meter;
 use meter::TURN_BYTES;
 use produce::Produce;
 use receive::Receive;
+use stall::Look;
 pub(crate) use turn::{PumpContext, REPLIES_WAITING};
 use turn::{Turn, is_lost};
 
@@ -49,15 +50,18 @@ pub(crate) enum Step {
     Ended(TransferEnd, Option<Refusal>),
 }
 
+impl Step {
+    /// The end of a transfer that has failed on this side.
+    pub(crate) fn failed(refusal: Refusal) -> Self {
+        Self::Ended(TransferEnd::LocalError, Some(refusal))
+    }
+}
+
 /// One transfer.
 pub(crate) struct Pump {
     account: Arc<Account>,
     route: Route,
     meter: Meter,
-    /// The transfer ends after this time without progress.
-    timeout: Option<Duration>,
-    /// The same for the TLS handshake, before the first byte.
-    handshake_timeout: Option<Duration>,
     /// The time before which the rate allows nothing.
     resume_at: Option<Instant>,
     /// Whether the system was asked to send only full segments.
@@ -72,18 +76,6 @@ pub(crate) struct Pump {
     /// Set for an upload whose control connection was lost: it takes what has arrived already, up
     /// to this many bytes in all.
     last: Option<u64>,
-    /// Whether 226 is held back until the client has closed the data connection, or for a moment,
-    /// so that it does not read 226 together with 150.
-    pub(crate) separates_replies: bool,
-}
-
-/// A look at what the client of a download has acknowledged.
-#[derive(Clone, Copy)]
-struct Look {
-    /// The time of the last progress that was known then.
-    progress: Instant,
-    /// Bytes acknowledged on the data connection so far, if the system reports them.
-    acknowledged: Option<u64>,
 }
 
 /// Where the bytes come from and go to.
@@ -169,20 +161,9 @@ impl Pump {
     ) -> Result<Self, Payload> {
         let account = Arc::clone(&transfer.payload.account);
         let (direction, over) = (transfer.direction, transfer.over);
-        // Some clients read 226 together with 150, and then wait for it: clients that resume, and
-        // others (lynx) that fetch text. Listings count as images.
-        let is_text = transfer.transfer_type == TransferType::Ascii;
-        let sends = direction == TransferDirection::Download;
-        let separates_replies = sends && (transfer.after_rest || is_text);
         let route = Route::new(transfer, connection)?;
         let meter = new_meter(&account, direction, over, now);
-        let service = account.service();
         Ok(Self {
-            timeout: service.dtp.timeout,
-            handshake_timeout: service
-                .session
-                .tls
-                .and_then(|rules| rules.handshake_timeout),
             account,
             route,
             meter,
@@ -192,7 +173,6 @@ impl Pump {
             all_sent: false,
             stopping: false,
             last: None,
-            separates_replies,
         })
     }
 
@@ -468,100 +448,9 @@ impl Pump {
         matches!(self.route, Route::Reply(_))
     }
 
-    /// When to look at the pump again without an event of its connection.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.resume_at
-            .or_else(|| self.look_at())
-            .or_else(|| self.stalled_at())
-    }
-
-    /// Whether there was no progress for too long.
-    ///
-    /// If the system takes nothing more of a download, that alone proves nothing: it may hold
-    /// megabytes, for which a slow client needs minutes. It is a stall if the client has
-    /// acknowledged none of them.
-    pub(crate) fn is_stalled(&mut self, now: Instant) -> bool {
-        if self.resume_at.is_some() {
-            return false;
-        }
-        let is_late = self.stalled_at().is_some_and(|at| at <= now);
-        if is_late || self.look_at().is_some_and(|at| at <= now) {
-            return !self.look(now) && is_late;
-        }
-        false
-    }
-
-    /// Looks at what the client has acknowledged. Returns whether that is more than at the last
-    /// look since the last progress. If it is, this counts as progress too.
-    fn look(&mut self, now: Instant) -> bool {
-        let acknowledged = self.acknowledged();
-        let progress = self.meter.progress();
-        let last = self.last_look.filter(|look| look.progress == progress);
-        let before = last.and_then(|look| look.acknowledged);
-        let is_more = before.is_some() && acknowledged > before;
-        if is_more {
-            self.meter.advanced(now);
-        }
-        let progress = self.meter.progress();
-        self.last_look = Some(Look {
-            progress,
-            acknowledged,
-        });
-        is_more
-    }
-
-    /// How many bytes the client of a download has acknowledged, if the system reports it. The
-    /// number of unacknowledged bytes would not do: what TLS has held back refills the queue.
-    fn acknowledged(&self) -> Option<u64> {
-        let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
-            return None;
-        };
-        ftpdlib_sys::acknowledged(stream.socket().get_ref().as_fd()).ok()
-    }
-
-    /// Ends a transfer that has made no progress for too long. Its client is gone, unless a thread
-    /// still waits for the disk.
-    ///
-    /// For a listing sent as a reply the session ends too: there is no other way to show that lines
-    /// are missing.
-    pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        let by_disk = match &self.route {
-            Route::Send(_, produce) => produce.is_on_thread(),
-            Route::Reply(_) => false,
-            Route::Receive(_, receive) => receive.is_on_thread(),
-        };
-        if !by_disk {
-            return self.stop(TransferEnd::Stalled, pcx);
-        }
-        turn::warn(&self.account, "the filesystem did not answer in time");
-        Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
-    }
-
     /// Whether a pause for the rate is over.
     pub(crate) fn may_resume(&self, now: Instant) -> bool {
         self.resume_at.is_some_and(|at| at <= now)
-    }
-
-    /// When to look for the first time after the last progress. Later looks are compared with this
-    /// one, so it comes long before them: a slow client acknowledges rarely, and then much at once.
-    fn look_at(&self) -> Option<Instant> {
-        let progress = self.meter.progress();
-        let is_new = self.last_look.is_none_or(|look| look.progress != progress);
-        let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
-            return None;
-        };
-        let timeout = self.timeout.filter(|_| is_new && stream.is_established())?;
-        Some(progress + timeout / 10)
-    }
-
-    fn stalled_at(&self) -> Option<Instant> {
-        let timeout = if self.route.is_established() || self.is_finishing() {
-            self.timeout
-        } else {
-            self.handshake_timeout
-        };
-        // No deadline if the time cannot be represented.
-        timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
     }
 }
 

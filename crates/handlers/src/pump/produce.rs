@@ -102,14 +102,14 @@ impl Source {
 }
 
 /// What is to be done if `stream` takes nothing.
-fn sent<T>(
+fn or_step<T>(
     outcome: io::Result<T>,
     stream: &dyn Transport,
     turn: &Turn<'_, '_, '_>,
 ) -> Result<T, Step> {
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-        _ => Step::Ended(turn.failed(&error, stream), None),
+        _ => Step::Ended(turn.end_by(&error, stream), None),
     })
 }
 
@@ -198,7 +198,7 @@ impl Produce {
         // What was encrypted must not wait for a thread or for the rate, or get lost if the source
         // fails. At the end of the data it leaves with the end of the stream.
         if !matches!(step, Step::Ended(_, None))
-            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), stream, turn)
+            && let Err(lost @ Step::Ended(..)) = or_step(stream.flush(turn.pcx.cx), stream, turn)
         {
             return lost;
         }
@@ -229,7 +229,7 @@ impl Produce {
         while self.sent < self.buffer.len() {
             let rest = &self.buffer[self.sent..];
             let allowed = turn.allowance()?.min(rest.len());
-            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]), stream, turn)?;
+            let bytes = or_step(stream.write(turn.pcx.cx, &rest[..allowed]), stream, turn)?;
             self.sent += bytes;
             turn.moved(bytes);
         }
@@ -253,7 +253,7 @@ impl Produce {
                     self.state = State::Working(task);
                     Err(Step::Working)
                 }
-                Some(Err(_)) => Err(failed(Refusal::local_error())),
+                Some(Err(_)) => Err(Step::failed(Refusal::local_error())),
                 Some(Ok((buffer, filled))) => {
                     self.buffer = buffer;
                     self.take_filled(filled, turn)
@@ -309,24 +309,17 @@ impl Produce {
                 self.state = State::Working(task);
                 Step::Working
             }
-            Err(error) => {
-                turn.no_thread(&error);
-                failed(Refusal::local_error())
-            }
+            Err(error) => turn.no_thread(&error),
         }
     }
 
     /// Goes on after the buffer was filled.
     fn take_filled(&mut self, filled: Filled, turn: &mut Turn<'_, '_, '_>) -> Result<(), Step> {
         self.sent = 0;
-        if let Some(source) = filled.map_err(failed)? {
+        if let Some(source) = filled.map_err(Step::failed)? {
             self.state = State::Source(source);
             turn.advanced();
         }
         Ok(())
     }
-}
-
-fn failed(refusal: Refusal) -> Step {
-    Step::Ended(TransferEnd::LocalError, Some(refusal))
 }

@@ -124,23 +124,25 @@ impl Receive {
         match received {
             Err(refusal) => {
                 let end = TransferEnd::LocalError;
-                return Err(self.finish(file, end, Some(refusal), turn));
+                Err(self.finish(file, end, Some(refusal), turn))
             }
             Ok(Received::Nothing) => {
                 self.state = State::Open(file);
-                return Err(Step::Wait(Interest::READ));
+                Err(Step::Wait(Interest::READ))
             }
             Ok(Received::End(TransferEnd::Complete)) => {
                 self.state = State::AllReceived(file, TransferEnd::Complete);
-                return Err(Step::AllReceived);
+                Err(Step::AllReceived)
             }
-            Ok(Received::End(end)) => return self.take_end(file, end, turn),
+            Ok(Received::End(end)) => self.take_end(file, end, turn),
             Ok(Received::Bytes(_)) => match lane {
-                None => self.state = State::Open(file),
+                None => {
+                    self.state = State::Open(file);
+                    Ok(())
+                }
                 Some(lane) => self.write_on(lane, file, None, turn),
             },
         }
-        Ok(())
     }
 
     /// Writes what is left after the end of the data, and finishes the file.
@@ -160,8 +162,7 @@ impl Receive {
             return Err(self.finish(file, end, None, turn));
         }
         if let Some(lane) = self.lane(turn.account, &*file) {
-            self.write_on(lane, file, Some(end), turn);
-            return Ok(());
+            return self.write_on(lane, file, Some(end), turn);
         }
         let refusal = write_all(turn.account, &mut *file, &self.buffer).err();
         let end = match refusal {
@@ -184,8 +185,7 @@ impl Receive {
             return Err(Step::Working);
         };
         let Ok((file, buffer, outcome)) = written else {
-            let refusal = Refusal::local_error();
-            return Err(Step::Ended(TransferEnd::LocalError, Some(refusal)));
+            return Err(Step::failed(Refusal::local_error()));
         };
         // Meanwhile nothing was read, so the client is not to blame.
         turn.advanced();
@@ -355,17 +355,16 @@ impl Receive {
         mut file: Box<dyn WriteFile>,
         stop: Option<TransferEnd>,
         turn: &mut Turn<'_, '_, '_>,
-    ) {
+    ) -> Result<(), Step> {
         let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         let task = Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
         });
-        match task {
-            Ok(task) => self.state = State::Writing(task, stop),
-            // The file was dropped with the job, unfinished: the upload ends with a local error.
-            Err(error) => turn.no_thread(&error),
-        }
+        // If there is no thread, the file was dropped with the job, unfinished.
+        let task = task.map_err(|error| turn.no_thread(&error))?;
+        self.state = State::Writing(task, stop);
+        Ok(())
     }
 
     /// Finishes the file, here or on a thread.
@@ -401,10 +400,7 @@ impl Receive {
                 self.state = State::Finishing(task, end, refusal);
                 Step::Working
             }
-            Err(error) => {
-                turn.no_thread(&error);
-                Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
-            }
+            Err(error) => turn.no_thread(&error),
         }
     }
 }
@@ -414,9 +410,7 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
     match (refusal, outcome) {
         (Some(refusal), _) => Step::Ended(end, Some(refusal)),
         (None, Ok(())) => Step::Ended(end, None),
-        (None, Err(refusal)) if end == TransferEnd::Complete => {
-            Step::Ended(TransferEnd::LocalError, Some(refusal))
-        }
+        (None, Err(refusal)) if end == TransferEnd::Complete => Step::failed(refusal),
         (None, Err(_)) => Step::Ended(end, None),
     }
 }
@@ -448,7 +442,7 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
                 // A forged record, or none at all: more than a lost connection.
                 turn.warn(&error);
             }
-            Received::End(turn.failed(&error, stream))
+            Received::End(turn.end_by(&error, stream))
         }
     }
 }

@@ -59,13 +59,12 @@ impl SendFile {
                 // again since.
                 Ok(0) if file.descriptor().is_some_and(ftpdlib_sys::is_made_up) => break,
                 Ok(0) => {
-                    let end = Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
-                    return Outcome::Step(end);
+                    return Outcome::Step(Step::failed(became_shorter()));
                 }
                 Ok(bytes) => turn.moved(bytes),
                 Err(error) => {
                     let stream = stream.socket().get_ref();
-                    return failed(error, turn.meter.bytes(), stream);
+                    return outcome_of(error, turn.meter.bytes(), stream);
                 }
             }
         }
@@ -96,14 +95,14 @@ impl SendFile {
 }
 
 /// What follows from an error after `sent` bytes on `stream`.
-fn failed(error: io::Error, sent: u64, stream: &TcpStream) -> Outcome {
+fn outcome_of(error: io::Error, sent: u64, stream: &TcpStream) -> Outcome {
     Outcome::Step(match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported if sent == 0 => {
             return Outcome::Unsupported;
         }
         _ if is_lost(&error, stream) => Step::Ended(TransferEnd::Reset, None),
-        _ => Step::Ended(TransferEnd::LocalError, Some(broken_off(error.into()))),
+        _ => Step::failed(broken_off(error.into())),
     })
 }
 
@@ -138,7 +137,7 @@ mod tests {
         stream: &TcpStream,
         expected: Option<(TransferEnd, Option<&str>)>,
     ) {
-        match (failed(kind.into(), sent, stream), expected) {
+        match (outcome_of(kind.into(), sent, stream), expected) {
             (Outcome::Unsupported, None) => {}
             (Outcome::Step(Step::Ended(end, refusal)), Some(expected)) => {
                 let text = refusal.as_ref().map(|refusal| &*refusal.text);

@@ -83,7 +83,7 @@ impl Splice {
                 {
                     return Ok(self.give_up(pipe));
                 }
-                _ => Received::End(turn.failed(&error, stream)),
+                _ => Received::End(turn.end_by(&error, stream)),
             },
         };
         PIPE.set(Some(pipe));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::{Context, Transport, is_of_peer};
 use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::Refusal;
 use mio::net::TcpStream;
 
 use super::Step;
@@ -89,13 +90,14 @@ impl Turn<'_, '_, '_> {
     }
 
     /// How the transfer ends after this `error` of the data connection `stream`.
-    pub(super) fn failed(&self, error: &io::Error, stream: &dyn Transport) -> TransferEnd {
+    pub(super) fn end_by(&self, error: &io::Error, stream: &dyn Transport) -> TransferEnd {
         end_by(error, stream, self.account)
     }
 
-    /// Logs that the system has no thread for the transfer.
-    pub(super) fn no_thread(&self, error: &io::Error) {
+    /// Logs that the system has no thread for the transfer, which ends with that.
+    pub(super) fn no_thread(&self, error: &io::Error) -> Step {
         log::error!("{} no thread for a job: {error}", self.account);
+        Step::failed(Refusal::local_error())
     }
 }
 

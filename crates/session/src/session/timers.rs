@@ -82,9 +82,9 @@ impl<P> Session<P> {
     }
 
     fn handshake_deadline(&self) -> Option<Instant> {
-        let rules = self.config.tls?;
-        matches!(self.pending, Pending::Handshake(_))
-            .then(|| after(self.active_at, rules.handshake_timeout))?
+        let is_waited_for = matches!(self.pending, Pending::Handshake(_));
+        let timeout = self.config.handshake_timeout().filter(|_| is_waited_for);
+        after(self.active_at, timeout)
     }
 }
 
