@@ -60,10 +60,28 @@ fn downloads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 }
 
 fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
-    let bytes = site.scale().crowd_bytes;
-    // With other names in each lap: rclone would remove those that it has seen, and not find them.
-    transfers(target, site, |lap| {
-        Act::Upload(format!("STOR in/{lap}-{{}}"), bytes)
+    transfers(target, site, |lap| upload(site, lap))
+}
+
+/// An upload, with another name in each lap: rclone would remove those that it has seen, and not
+/// find them.
+fn upload(site: &Site, lap: usize) -> Act {
+    Act::Upload(format!("STOR in/{lap}-{{}}"), site.scale().crowd_bytes)
+}
+
+/// Logs all clients in, and returns what has each of them upload a file, at once.
+pub(super) fn uploads_of_all<'a>(
+    target: &'a Target,
+    site: &'a Site,
+) -> io::Result<impl FnMut() -> io::Result<()> + Send> {
+    let (mut swarm, _) = crowd(target, site)?;
+    let mut laps = 0..;
+    Ok(move || {
+        let outcome = swarm.perform(&[upload(site, laps.next().unwrap_or_default())])?;
+        match outcome.failed {
+            0 => Ok(()),
+            _ => Err(swarm.failure(outcome)),
+        }
     })
 }
 

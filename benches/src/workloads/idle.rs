@@ -35,7 +35,7 @@ pub(super) fn idle(target: &Target, site: &Site, wanted: usize) -> io::Result<Ve
     let scale = site.scale();
     let count = wanted.min(most_sessions(target)?);
     let mut client = Client::login(target)?;
-    let alone = noop_latencies(&mut client, scale.noops)?;
+    let alone = noop_latencies(&mut client, scale.noops, Duration::ZERO)?;
     let before = target.process.memory()?;
     let mut swarm = Swarm::new(target, site)?;
     let acts = swarm.login_acts();
@@ -61,7 +61,7 @@ pub(super) fn idle(target: &Target, site: &Site, wanted: usize) -> io::Result<Ve
     let watch = Stopwatch::start(target)?;
     thread::sleep(REST);
     let (rest, cpu) = watch.stop()?;
-    let beside = noop_latencies(&mut client, scale.noops)?;
+    let beside = noop_latencies(&mut client, scale.noops, Duration::ZERO)?;
     let (p99, p99_alone) = (quantile(&beside, 0.99), quantile(&alone, 0.99));
     let seconds = elapsed.as_secs_f64();
     Ok(vec![

@@ -142,6 +142,7 @@ pub const WORKLOADS: &[Workload] = &[
     listing::MLSD,
     listing::LIST,
     fairness::LISTING,
+    fairness::UPLOADS,
     isolation::SLOW_READER,
     isolation::SLOW_DISK,
     isolation::HASHED_LOGINS,
