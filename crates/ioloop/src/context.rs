@@ -304,12 +304,19 @@ impl<'a> Context<'a> {
         self.io_loop.sources.set_interest(source, interest);
     }
 
-    /// Has `source` served after all other sources from now on, as one that moves much data each
-    /// time that its handler is called, such as a large transfer. A turn serves only a few of
-    /// these, in order, so that the others wait for a few such calls at most, however many there
-    /// are.
-    pub fn set_bulk(&mut self, source: SourceId) {
-        self.io_loop.sources.set_bulk(source);
+    /// Whether `source` is ready for what its handler wants, as far as is known: the handler will be
+    /// called for it.
+    pub fn is_due(&self, source: SourceId) -> bool {
+        self.io_loop.sources.is_due(source)
+    }
+
+    /// Sets whether `source` is served after the others in a turn, as one that moves much data each
+    /// time that its handler is called, such as a large transfer; it is not at first.
+    ///
+    /// A turn serves some of these sources, in order, and leaves the rest to the next turn, in which
+    /// all others come first. So these wait for a few such calls, and not for all.
+    pub fn set_bulk(&mut self, source: SourceId, is_bulk: bool) {
+        self.io_loop.sources.set_bulk(source, is_bulk);
     }
 
     /// Closes a socket, which also removes it from the system's poll without a further system call.

@@ -12,7 +12,7 @@ use crate::panics::{caught, drop_safely};
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
-/// The most sources that move much data served in a turn.
+/// How many sources that move much data are served in a turn at least.
 const BULK_CALLS: usize = 2;
 
 /// What a timer calls.
@@ -62,15 +62,31 @@ impl IoLoop {
         true
     }
 
-    /// Serves each source that is ready, but only a few of those that move much data: the others
-    /// of these wait for the next turn, in which what has become ready meanwhile comes first.
+    /// Serves each source that is ready, but of those that move much data only some: the others of
+    /// these wait for the next turn, in which what has become ready meanwhile comes first.
     pub(crate) fn serve_sources(&mut self) {
-        for _ in 0..self.sources.queued() {
+        // What is queued again waits for the next turn, too.
+        let (queued, bulk) = (self.sources.queued(), self.sources.queued_bulk());
+        for _ in 0..queued {
             if let Some(next) = self.sources.dequeue() {
                 self.serve(next);
             }
         }
-        for _ in 0..BULK_CALLS {
+        if bulk > 0 {
+            self.serve_bulk(bulk);
+        }
+    }
+
+    /// Serves up to `queued` of the sources that move much data: a few, and more as long as they
+    /// have not taken as much time as the turn had before. So neither kind takes more than about
+    /// half of the time from the other.
+    fn serve_bulk(&mut self, queued: usize) {
+        let began = Instant::now();
+        let others = began.saturating_duration_since(self.now);
+        for served in 0..queued {
+            if served >= BULK_CALLS && began.elapsed() >= others {
+                break;
+            }
             match self.sources.dequeue_bulk() {
                 Some(next) => self.serve(next),
                 None => break,

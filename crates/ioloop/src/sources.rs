@@ -136,10 +136,10 @@ impl Sources {
             .is_some_and(|source| source.ready.contains(direction.into()))
     }
 
-    /// Makes a source wait for all others that are ready, from the next time that it is queued on.
-    pub(crate) fn set_bulk(&mut self, id: SourceId) {
+    /// Sets the queue of a source, from the next time that it is queued on.
+    pub(crate) fn set_bulk(&mut self, id: SourceId, is_bulk: bool) {
         if let Some(source) = self.slots.get_mut(id.0) {
-            source.is_bulk = true;
+            source.is_bulk = is_bulk;
         }
     }
 
@@ -222,9 +222,21 @@ impl Sources {
         self.queue.len()
     }
 
+    /// The number of sources in the queue for [`dequeue_bulk`](Self::dequeue_bulk).
+    pub(crate) fn queued_bulk(&self) -> usize {
+        self.bulk.len()
+    }
+
     /// Whether any source is queued.
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty() || !self.bulk.is_empty()
+    }
+
+    /// Whether a source is ready for what its handler wants, as far as is known.
+    pub(crate) fn is_due(&self, id: SourceId) -> bool {
+        self.slots
+            .get(id.0)
+            .is_some_and(|source| source.ready.and(source.interest) != Interest::NONE)
     }
 
     /// Whether there is any source.
@@ -394,7 +406,7 @@ mod tests {
         let slots = [(); 3].map(|()| sources.insert(HandlerId::NONE, Interest::BOTH));
         let [bulk, other, gone] = slots.each_ref().map(|slot| slot.id);
         for id in [gone, bulk] {
-            sources.set_bulk(id);
+            sources.set_bulk(id, true);
         }
         for id in [gone, bulk, other, bulk] {
             sources.set_interest(id, Interest::READ);

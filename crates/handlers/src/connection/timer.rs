@@ -70,7 +70,11 @@ impl Connection {
             if pump.may_resume(now) {
                 self.run_pump(cx);
             } else if pump.is_stalled(now) {
-                self.with_pump(cx, |pump, pcx| pump.give_up(pcx));
+                match pump.stream_id().is_some_and(|id| cx.is_due(id)) {
+                    // What it waited for has come; only its turn has not.
+                    true => self.run_pump(cx),
+                    false => self.with_pump(cx, |pump, pcx| pump.give_up(pcx)),
+                }
             }
         }
         self.check_data_handshake(cx);

@@ -80,6 +80,7 @@ impl Linger {
     }
 
     fn start(stream: Socket<TcpStream>, after: After, cx: &mut Context<'_>) -> Self {
+        cx.set_bulk(stream.id(), false);
         cx.set_interest(stream.id(), Interest::READ);
         let until = cx.now() + TIME;
         Self {

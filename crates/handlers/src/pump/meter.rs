@@ -12,7 +12,7 @@ use crate::throttle::Throttle;
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
 /// A transfer that moves so much in a turn, in bytes, is served after what takes less time.
-const MUCH: usize = 64 << 10;
+const MUCH: u64 = 64 << 10;
 
 /// The least that a piece counts for in a turn, in bytes, for the time of its system calls.
 pub(super) const PIECE_COST: usize = 4 << 10;
@@ -28,6 +28,8 @@ pub(crate) struct Meter {
     budget: usize,
     /// When the current turn began.
     turn: Option<Instant>,
+    /// How many bytes had been moved before it.
+    before: u64,
 }
 
 impl Meter {
@@ -38,8 +40,9 @@ impl Meter {
             progress: now,
             throttle,
             shared,
-            budget: TURN_BYTES,
+            budget: 0,
             turn: None,
+            before: 0,
         }
     }
 
@@ -80,7 +83,7 @@ impl Meter {
     /// a job and the data connection may both run the pump in one turn.
     pub(crate) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
-            (self.turn, self.budget) = (Some(turn), TURN_BYTES);
+            (self.turn, self.budget, self.before) = (Some(turn), TURN_BYTES, self.bytes);
         }
     }
 
@@ -109,7 +112,7 @@ impl Meter {
 
     /// Whether much was moved in the current turn.
     pub(super) fn has_moved_much(&self) -> bool {
-        self.budget <= TURN_BYTES - MUCH
+        self.bytes - self.before >= MUCH
     }
 
     /// Counts other work, in bytes that could have been moved in the same time.

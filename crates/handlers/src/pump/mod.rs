@@ -413,9 +413,7 @@ impl Pump {
                 turn::warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);
             }
-            if self.meter.has_moved_much() {
-                pcx.cx.set_bulk(stream.id());
-            }
+            pcx.cx.set_bulk(stream.id(), self.meter.has_moved_much());
             pcx.cx.set_interest(stream.id(), interest);
         }
         step

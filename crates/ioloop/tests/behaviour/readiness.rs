@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -315,39 +315,62 @@ fn a_loop_that_looks_for_answers_hears_of_everything_else() {
     drop(peer.join().unwrap());
 }
 
+/// Adds a handler whose source moves much data, and is ready in each turn.
+fn add_transfer(io_loop: &mut IoLoop, mut called: impl FnMut() + 'static) -> TcpStream {
+    let (server, client) = pair();
+    let (mut server, mut sockets) = (Some(server), Vec::new());
+    let transfer = Probe::boxed(move |call, cx| {
+        match (call, server.take()) {
+            (Call::Start, Some(stream)) => {
+                let registration = cx.register(stream, Interest::NONE)?;
+                cx.set_bulk(registration.id(), true);
+                cx.set_interest(registration.id(), Interest::WRITE);
+                sockets.push(registration);
+            }
+            (Call::Ready(..), _) => called(),
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    });
+    io_loop.add(transfer).unwrap();
+    client
+}
+
+#[test]
+fn a_transfer_had_two_turns_in_one() {
+    let mut io_loop = IoLoop::new().unwrap();
+    let calls = Counter::default();
+    let counter = calls.clone();
+    let _client = add_transfer(&mut io_loop, move || count(&counter));
+    for _ in 0..20 {
+        let before = calls.get();
+        io_loop.turn(Some(LONG)).unwrap();
+        assert!(calls.get() <= before + 1);
+    }
+    assert!(calls.get() > 0);
+}
+
 #[test]
 fn a_client_waited_for_every_transfer_of_all_others() {
-    const TRANSFERS: usize = 50;
+    const TRANSFERS: usize = 500;
     let mut io_loop = IoLoop::new().unwrap();
-    let (calls, mut clients) = (Rc::new(RefCell::new(vec![0; TRANSFERS])), Vec::new());
+    let calls = Rc::new(RefCell::new(vec![0; TRANSFERS]));
     let sum = |calls: &Rc<RefCell<Vec<usize>>>| calls.borrow().iter().sum::<usize>();
+    let mut clients = Vec::new();
     for own in 0..TRANSFERS {
-        let (server, client) = pair();
-        clients.push(client);
-        let (mut server, mut sockets, calls) = (Some(server), Vec::new(), calls.clone());
-        let transfer = Probe::boxed(move |call, cx| {
-            match (call, server.take()) {
-                (Call::Start, Some(stream)) => {
-                    let registration = cx.register(stream, Interest::NONE)?;
-                    cx.set_bulk(registration.id());
-                    // Always the case, so it is ready in each turn.
-                    cx.set_interest(registration.id(), Interest::WRITE);
-                    sockets.push(registration);
-                }
-                (Call::Ready(..), _) => calls.borrow_mut()[own] += 1,
-                _ => {}
-            }
-            Ok(Flow::Continue)
-        });
-        io_loop.add(transfer).unwrap();
+        let calls = calls.clone();
+        clients.push(add_transfer(&mut io_loop, move || {
+            // Far longer than what the turn does else.
+            thread::sleep(Duration::from_micros(100));
+            calls.borrow_mut()[own] += 1;
+        }));
     }
     // What is sent on it has arrived at once, unlike over TCP on a busy machine.
     let (server, mut client) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let server = mio::net::UnixStream::from_std(server);
     let (mut server, mut socket, answered) = (Some(server), None, Counter::default());
-    let (answers, seen) = (answered.clone(), calls.clone());
-    let mut last = 0;
+    let answers = answered.clone();
     let other = Probe::boxed(move |call, cx| {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => socket = Some(cx.register(stream, Interest::READ)?),
@@ -357,9 +380,6 @@ fn a_client_waited_for_every_transfer_of_all_others() {
                     stream.read(&mut [0; 8])
                 })?;
                 cx.note_short_read(registration.id());
-                let now = sum(&seen);
-                assert!(now - last < 10, "{} calls before an answer", now - last);
-                last = now;
                 count(&answers);
             }
             _ => {}
@@ -367,20 +387,20 @@ fn a_client_waited_for_every_transfer_of_all_others() {
         Ok(Flow::Continue)
     });
     io_loop.add(other).unwrap();
-    while answered.get() < TRANSFERS {
+    let mut counts = Vec::new();
+    for _ in 0..TRANSFERS {
         client.write_all(b"x").unwrap();
-        let before = answered.get();
-        while answered.get() == before {
-            io_loop.turn(Some(LONG)).unwrap();
-        }
-    }
-    // Each has had its turn, in order.
-    while sum(&calls) % TRANSFERS != 0 {
+        let before = (answered.get(), sum(&calls));
         io_loop.turn(Some(LONG)).unwrap();
+        assert!(answered.get() > before.0, "answered in the next turn");
+        counts.push(sum(&calls) - before.1);
     }
+    // A turn in which this thread was stopped by others may have served more.
+    counts.sort();
+    let median = counts[TRANSFERS / 2];
+    assert!(median < TRANSFERS / 2, "{median} calls in a turn");
+    // Each has had its turn, in order.
     let calls = calls.borrow();
-    assert!(
-        calls.iter().all(|&own| own == calls[0] && own > 0),
-        "{calls:?}"
-    );
+    let (least, most) = (calls.iter().min().unwrap(), calls.iter().max().unwrap());
+    assert!(*least > 0 && most - least <= 1, "{calls:?}");
 }
