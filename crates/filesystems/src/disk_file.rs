@@ -1,17 +1,17 @@
 //! Files of the disk that are open for reading or writing.
 
 use std::cell::Cell;
-use std::fs::{File, FileTimes};
+use std::fs::{File, FileTimes, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
     Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, is_root, open_at,
-    random_number, set_mode, stat_at, stat_descriptor, touch, unlink_at,
+    random_number, stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -315,7 +315,7 @@ impl DiskWriteFile {
     fn clear_set_id_bits(&mut self) -> io::Result<()> {
         if self.runs_as_owner {
             let facts = stat_descriptor(self.file.as_fd())?;
-            let cleared = set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER);
+            let cleared = set_mode(&self.file, facts.mode & !RUNS_AS_OWNER);
             // On a network disk this root may be nobody, for whom the disk's system clears them.
             if self.storage != Storage::Remote {
                 cleared?;
@@ -384,7 +384,7 @@ impl WriteFile for DiskWriteFile {
     }
 
     fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
-        Ok(set_mode(self.file.as_fd(), mode & 0o7777)?)
+        Ok(set_mode(&self.file, mode)?)
     }
 }
 
@@ -487,6 +487,11 @@ impl Created {
         }
         Ok(())
     }
+}
+
+/// Sets the mode by `fchmod`, which every kernel has, unlike what descriptors with `O_PATH` need.
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode & 0o7777))
 }
 
 fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
@@ -43,6 +43,23 @@ fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() 
         session.handle_job(Err(Refusal::new(code, "Not now.")), now);
         assert_eq!(effects(&mut session), [then]);
     }
+}
+
+/// RFC 959 §5.4 gives USER and PASS no 451.
+#[test]
+fn a_login_that_got_no_thread_was_answered_as_no_login_is() {
+    let now = Instant::now();
+    let config = SessionConfig {
+        auth_failed_timeout: Duration::ZERO,
+        ..SessionConfig::default()
+    };
+    let mut session = Session::<()>::new(config.into(), CLIENT, CLIENT, now);
+    session.handle_control(ControlEvent::Line(b"USER user"), now);
+    session.handle_control(ControlEvent::Line(b"PASS 12345"), now);
+    effects(&mut session);
+    session.handle_job(Err(Refusal::local_error()), now);
+    assert_eq!(effects(&mut session), ["421"]);
+    assert!(!session.wants_input());
 }
 
 #[test]

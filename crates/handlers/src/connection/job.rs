@@ -180,17 +180,22 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::fs::File;
+    use std::io::{Read, Write};
     use std::net::SocketAddr;
     use std::sync::{RwLock, mpsc};
     use std::time::{Duration, Instant};
 
-    use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, LoginRequest};
+    use ftpdlib_authorizers::{
+        AuthenticationFailed, Authorizer, DummyAuthorizer, LoginRequest, User,
+    };
+    use ftpdlib_ioloop::Pool;
     use ftpdlib_proto::{Perm, VirtualPath};
+    use tempfile::TempDir;
 
     use super::*;
-    use crate::testing::{alone, connection, service, sockets};
-    use crate::{FtpHandler, ProxiedClient};
+    use crate::testing::{alone, connection, enter_as_user, service, sockets};
+    use crate::{FtpHandler, Limits, ProxiedClient, Service};
 
     /// Tells from where to where each login comes, and refuses it.
     struct Addresses(mpsc::Sender<(SocketAddr, SocketAddr)>);
@@ -233,6 +238,39 @@ mod tests {
             "192.0.2.2:2".parse().unwrap(),
         );
         assert_eq!(addresses, expected);
+    }
+
+    #[test]
+    fn a_large_file_on_a_local_disk_could_not_be_removed_without_a_thread() {
+        let home = TempDir::new().unwrap();
+        let large = home.path().join("large");
+        File::create(&large).unwrap().set_len(1 << 30).unwrap();
+        let users = DummyAuthorizer::new();
+        let user = User::new("user", "12345", home.path()).perm("ed");
+        users.add_user(user).unwrap();
+        let pool = Pool::new();
+        let limits = Arc::new(Limits::new(0, 0));
+        let service = Service::new(FtpHandler::new(users), limits, pool.clone()).unwrap();
+        if enter_as_user(&service).lane().is_some() {
+            return;
+        }
+        let (mut client, stream) = sockets();
+        client.set_nonblocking(true).unwrap();
+        let mut events = alone(connection(&service, stream));
+        assert!(pool.shutdown(Duration::from_secs(10)));
+        client
+            .write_all(b"USER user\r\nPASS 12345\r\nDELE large\r\n")
+            .unwrap();
+        let mut told = String::new();
+        for _ in 0..50 {
+            events.turn(Some(Duration::from_millis(100))).unwrap();
+            let _ = client.read_to_string(&mut told);
+            if told.contains("\n250 ") {
+                break;
+            }
+        }
+        assert!(told.contains("\n250 "), "{told}");
+        assert!(!large.exists());
     }
 
     #[test]

@@ -64,11 +64,40 @@ impl Pool {
     /// Makes a lane that runs at most `cap` jobs at a time, but at least one. `name` is the kind of
     /// job as the log calls it: `login` for `login job panicked`.
     pub fn lane(&self, name: &'static str, cap: usize) -> Lane {
+        self.make_lane(name, cap, false)
+    }
+
+    /// Makes a lane like [`lane`](Self::lane), but for jobs that have a thread only so that others
+    /// do not wait for them. It refuses none: a job that `lane` would refuse is run at once, by the
+    /// thread that submits it, which the log warns of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// use ftpdlib_ioloop::Pool;
+    ///
+    /// let pool = Pool::new();
+    /// let lane = pool.optional_lane("sum", 2);
+    /// pool.shutdown(Duration::ZERO);
+    /// let (sender, receiver) = mpsc::channel();
+    /// lane.submit(move || sender.send(6 * 7).unwrap())?;
+    /// assert_eq!(receiver.try_recv(), Ok(42));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn optional_lane(&self, name: &'static str, cap: usize) -> Lane {
+        self.make_lane(name, cap, true)
+    }
+
+    fn make_lane(&self, name: &'static str, cap: usize, is_optional: bool) -> Lane {
         Lane {
             shared: Arc::new(LaneShared {
                 name,
                 pool: Arc::clone(&self.pool),
                 cap: cap.max(1),
+                is_optional,
                 queue: Mutex::default(),
             }),
         }
@@ -119,7 +148,8 @@ impl Lane {
     /// # Errors
     ///
     /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses to start a
-    /// thread and the lane has none that could run the job later. The job is dropped.
+    /// thread and the lane has none that could run the job later. The job is dropped. An
+    /// [optional](Pool::optional_lane) lane has no errors.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.submit_as(None, Box::new(job)).map(drop)
     }
@@ -163,11 +193,17 @@ impl Lane {
 
     /// Submits a job; returns its place in the queue if it has to wait there.
     pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<Option<Place>> {
-        // A refused job is dropped here, without holding a lock, since its destructors may do
-        // anything.
-        self.shared
-            .submit(client, job)
-            .map_err(|(error, _job)| error)
+        // A refused job is run or dropped here, without holding a lock, since it may do anything,
+        // and so may its destructors.
+        match self.shared.submit(client, job) {
+            Err((error, job)) if self.shared.is_optional => {
+                let name = self.name();
+                log::warn!("no thread for a {name} job, so others wait for it: {error}");
+                contain(format_args!("{name} job"), job);
+                Ok(None)
+            }
+            submitted => submitted.map_err(|(error, _job)| error),
+        }
     }
 
     /// Drops the job at `place`, with all that it holds, if it is still waiting. Returns whether it
@@ -201,6 +237,8 @@ struct LaneShared {
     name: &'static str,
     pool: Arc<PoolGuard>,
     cap: usize,
+    /// Whether a job that is refused is run by the thread that submits it.
+    is_optional: bool,
     queue: Mutex<LaneQueue>,
 }
 

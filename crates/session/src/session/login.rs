@@ -230,12 +230,16 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return;
         }
+        // USER and PASS have no 451 (RFC 959 §5.4).
+        if refusal.code.value() == 451 {
+            refusal = Refusal::new(421, "Service not available.");
+        }
         // Nothing may follow a 421, so none is given during a transfer, which still has a reply to
         // come.
         if refusal.code.value() == 421 && self.is_transferring() {
             refusal.code = ReplyCode::new(530);
         }
-        // A 421 means that the server is full or has new settings, whoever the user is.
+        // A 421 means that the server is full, has failed or has new settings, whoever the user is.
         let for_everybody = refusal.code.value() == 421;
         let is_last = self.failed_logins >= self.config.max_login_attempts;
         let reply = if is_last && !for_everybody {

@@ -6,11 +6,11 @@ use std::ptr;
 
 use crate::call::{check, with_c_str};
 
-/// Sets the permission bits of an open file, which may be opened with
-/// [`OpenFlags::PATH`](crate::OpenFlags::PATH).
+/// Sets the permission bits of a file opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
-/// `fchmod` refuses a descriptor of that kind. `fchmodat2` (Linux 6.6) accepts it; on older
-/// kernels, its entry in `/proc/self/fd` leads to the same file without using its name.
+/// `fchmod`, which is enough for any other open file, refuses a descriptor of that kind.
+/// `fchmodat2` (Linux 6.6) accepts it; on older kernels, its entry in `/proc/self/fd` leads to the
+/// same file without using its name.
 ///
 /// # Errors
 ///

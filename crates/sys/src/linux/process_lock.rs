@@ -22,13 +22,19 @@ impl ProcessLock {
     ///
     /// # Errors
     ///
-    /// No descriptors are left.
+    /// No descriptors are left, or a sandbox refuses `memfd_create`; the error names the call.
     pub fn new() -> io::Result<Self> {
-        let name = c"ftpdlib lock".as_ptr();
-        // SAFETY: the name ends with a NUL and is static.
-        let file = check(unsafe { libc::memfd_create(name, libc::MFD_CLOEXEC) })?;
-        // SAFETY: the call returned a new descriptor, which no other code has.
-        let file = unsafe { OwnedFd::from_raw_fd(file) };
+        // Systems may refuse files in memory that could become programs (`vm.memfd_noexec`). Linux
+        // before 6.3 does not know the flag that says that this one will not.
+        let file = create_in_memory(libc::MFD_CLOEXEC | libc::MFD_NOEXEC_SEAL)
+            .or_else(|error| match error.raw_os_error() {
+                Some(libc::EINVAL) => create_in_memory(libc::MFD_CLOEXEC),
+                _ => Err(error),
+            })
+            .map_err(|error| {
+                let problem = "cannot make a lock for several processes (memfd_create)";
+                io::Error::new(error.kind(), format!("{problem}: {error}"))
+            })?;
         Ok(Self { file })
     }
 
@@ -110,6 +116,15 @@ impl ProcessLock {
     }
 }
 
+/// Creates a file that is in memory only.
+fn create_in_memory(flags: libc::c_uint) -> io::Result<OwnedFd> {
+    let name = c"ftpdlib lock".as_ptr();
+    // SAFETY: the name ends with a NUL and is static.
+    let file = check(unsafe { libc::memfd_create(name, flags) })?;
+    // SAFETY: the call returned a new descriptor, which no other code has.
+    Ok(unsafe { OwnedFd::from_raw_fd(file) })
+}
+
 /// The position of the lock with this number. There is a gap between any two: the system merges
 /// adjacent locks of a process into one, and needs another one to release a part of it.
 fn start_of(number: u32) -> libc::off_t {
@@ -140,8 +155,42 @@ impl Drop for ProcessLockGuard<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::linux::sandbox::{Refused, run_without};
+
+    /// Makes a lock where the kernel refuses `memfd_create` with any of these `flags`, or always.
+    fn new_without(flags: Option<u32>, error: libc::c_int) -> Option<io::Result<ProcessLock>> {
+        let argument = flags.map(|flags| (1, flags));
+        let refused = Refused(libc::SYS_memfd_create, argument);
+        run_without(refused, error, ProcessLock::new)
+    }
+
+    #[test]
+    fn a_lock_that_a_sandbox_refused_did_not_say_what_failed() {
+        if let Some(made) = new_without(None, libc::EPERM) {
+            let error = made.unwrap_err();
+            assert!(error.to_string().contains("memfd_create"), "{error}");
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        }
+    }
+
+    #[test]
+    fn a_kernel_knows_no_flag_against_programs() {
+        if let Some(made) = new_without(Some(libc::MFD_NOEXEC_SEAL), libc::EINVAL) {
+            made.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_lock_asked_for_a_file_that_could_be_a_program() {
+        // Linux before 6.3 makes no others.
+        if create_in_memory(libc::MFD_NOEXEC_SEAL).is_ok() {
+            let file = fs::File::from(ProcessLock::new().unwrap().file);
+            assert_eq!(file.metadata().unwrap().mode() & 0o111, 0);
+        }
+    }
 
     #[test]
     fn to_give_back_a_lock_between_two_others_took_another() {

@@ -95,6 +95,19 @@ fn check_renames(fs: &dyn Filesystem, to: &VirtualPath) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses a draft that cannot be moved, as in a directory that can only be added to: it would stay
+/// there, complete.
+fn check_moves(fs: &dyn Filesystem, draft: &VirtualPath) -> Result<(), Refusal> {
+    let aside = [draft.as_bytes(), b"~"].concat();
+    VirtualPath::new(aside)
+        .map_err(FilesystemError::from)
+        .and_then(|aside| {
+            fs.rename(draft, &aside)?;
+            fs.rename(&aside, draft)
+        })
+        .map_err(reply_of)
+}
+
 /// Refuses to replace a file that the user could not write to: renaming over a file only needs the
 /// rights for its directory.
 fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
@@ -130,19 +143,19 @@ impl Draft {
         // Only a new file shows what umask, directory and disk make of its mode.
         let own = file.mode();
         let mut is_closed = own.is_some_and(|own| own & OTHERS == 0);
-        // A file whose mode cannot be set would stay closed; and on some filesystems users may not
-        // remove what they have made.
-        if own.is_some()
-            && !is_closed
-            && file.set_mode(CLOSED).is_ok()
-            && fs.remove(file.path()).is_ok()
-        {
-            // It was empty, and its name is gone already.
-            let _ = file.finish(&TransferEnd::Aborted);
-            (file, is_closed) = match fs.open_write(prefix, WriteMode::Draft) {
-                Err(error) if error.kind() == ErrorKind::NotSupported => (unique()?, false),
-                opened => (opened.map_err(reply_of)?, true),
-            };
+        // A file whose mode cannot be set would stay closed.
+        if own.is_some() && !is_closed && file.set_mode(CLOSED).is_ok() {
+            if fs.remove(file.path()).is_ok() {
+                // It was empty, and its name is gone already.
+                let _ = file.finish(&TransferEnd::Aborted);
+                (file, is_closed) = match fs.open_write(prefix, WriteMode::Draft) {
+                    Err(error) if error.kind() == ErrorKind::NotSupported => (unique()?, false),
+                    opened => (opened.map_err(reply_of)?, true),
+                };
+            } else {
+                // On some filesystems users may not remove what they have made.
+                check_moves(fs, file.path())?;
+            }
         }
         Ok(Self {
             file,

@@ -276,6 +276,37 @@ fn copies_are_made_where_a_draft_cannot_be_closed() {
     check_modes(Some(Lack::Modes), 0o600, None);
 }
 
+/// A directory that can only be added to.
+struct AppendOnly;
+
+impl Layer for AppendOnly {
+    fn remove(&self, _: &dyn Filesystem, _: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::PermissionDenied.into())
+    }
+
+    fn rename(
+        &self,
+        _: &dyn Filesystem,
+        _: &VirtualPath,
+        _: &VirtualPath,
+    ) -> Result<(), FilesystemError> {
+        Err(ErrorKind::PermissionDenied.into())
+    }
+}
+
+#[test]
+fn a_whole_copy_was_left_where_nothing_can_be_moved() {
+    let files = Arc::new(files());
+    let fs = Layered::new(AppendOnly, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let before = contents(&files);
+    let done = copy(&fs, &path("/a"), &path("/new"), &mut TimeSlice::alone());
+    assert_eq!(done.unwrap_err().code.value(), 550);
+    // What could not be removed is empty.
+    let mut left = contents(&files);
+    left.retain(|file| !before.contains(file));
+    assert!(left.iter().all(|file| file.ends_with(": ")), "{left:?}");
+}
+
 #[test]
 fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
     let fs = files();

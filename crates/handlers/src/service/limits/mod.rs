@@ -92,7 +92,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// There is no memory to share.
+    /// There is no memory to share, or no lock for several processes.
     ///
     /// # Examples
     ///
