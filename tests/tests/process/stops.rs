@@ -309,6 +309,34 @@ fn a_server_that_was_frozen_cut_off_clients_that_had_gone_on() {
     assert_eq!(fs::read(program.path("a")).unwrap(), b"came meanwhile");
 }
 
+#[test]
+fn uploads_to_a_server_that_was_frozen_were_cut_off_while_others_had_their_turns() {
+    let _alone = alone();
+    let program = Program::start(&[], "[data]\ntimeout = 3.0");
+    let begin = |number: usize| {
+        let mut client = program.client();
+        let mut data = client.begin(&format!("STOR {number}"));
+        // So much at once that it is served after other clients from now on.
+        data.write_all(&[b'a'; 256 << 10]).unwrap();
+        (client, data)
+    };
+    let mut uploads: Vec<_> = (0..20).map(begin).collect();
+    program.freeze();
+    for (_, data) in &mut uploads {
+        data.write_all(&[b'b'; 32 << 10]).unwrap();
+    }
+    thread::sleep(Duration::from_secs(3));
+    program.signal("CONT");
+    for (number, (mut client, data)) in uploads.into_iter().enumerate() {
+        drop(data);
+        client.expect_reply(226);
+        let size = fs::metadata(program.path(&number.to_string()))
+            .unwrap()
+            .len();
+        assert_eq!(size, 288 << 10);
+    }
+}
+
 /// Whether two processes have the same unix socket open.
 fn share_unix_socket(one: u32, other: u32) -> bool {
     let unix = fs::read_to_string("/proc/net/unix").unwrap();
