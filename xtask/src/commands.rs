@@ -60,7 +60,7 @@ It does not know which operations a custom filesystem lacks, nor overrides that 
 Before the login it lists everything that works for some user.
 It lists UTF8 if the configured encoding of names is UTF-8, or else after `OPTS UTF8 ON`.
 
-A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request, and any of its headers, gets 421.
+A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request, or a header (`Name: value`), gets 421.
 The fiftieth unknown verb or overlong line in a row ends the session with 421.
 During a transfer the session continues, and empty lines do not count.
 REIN keeps TLS and the level of PROT, although RFC 4217 §13 ends both: no data is sent in the clear unasked.

@@ -49,7 +49,8 @@ fn beside_uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     measured
 }
 
-/// How long `count` NOOPs take, with a pause before each, while `disturb` is called again and again.
+/// How long `count` NOOPs take, with a pause before each, while `disturb` is called again and
+/// again.
 fn noops_beside(
     target: &Target,
     count: usize,

@@ -282,13 +282,17 @@ fn one_line(error: &clap::Error) -> ConfigError {
         _ => None,
     };
     // `--port <PORT>`; leave out the placeholder.
-    let option = text(ContextKind::InvalidArg).map(|name| name.split(' ').next().unwrap_or(name));
+    let option = |kind| text(kind).map(|name| name.split(' ').next().unwrap_or(name));
+    let (option, other) = (
+        option(ContextKind::InvalidArg),
+        option(ContextKind::PriorArg),
+    );
     let found = text(ContextKind::InvalidValue);
     let accepted = match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(values)) => Some(values.join(", ")),
         _ => None,
     };
-    match (error.kind(), option, found) {
+    match (error.kind(), option, found.or(other)) {
         (ErrorKind::InvalidValue, Some(option), Some("")) => {
             ConfigError::option(option, "found no value, expected one")
         }
@@ -304,11 +308,10 @@ fn one_line(error: &clap::Error) -> ConfigError {
             let similar = text(ContextKind::SuggestedArg).unwrap_or("one that --help lists");
             ConfigError::option(option, format!("no such option, expected {similar}"))
         }
-        (ErrorKind::ArgumentConflict, Some(option), _) => {
-            let other = text(ContextKind::PriorArg);
-            let problem = match other.filter(|_| other != text(ContextKind::InvalidArg)) {
-                Some(other) => format!("found beside {other}, expected one of them"),
-                None => "found more than once, expected one".into(),
+        (ErrorKind::ArgumentConflict, Some(option), Some(other)) => {
+            let problem = match option == other {
+                true => "found more than once, expected one".into(),
+                false => format!("found beside {other}, expected one of them"),
             };
             ConfigError::option(option, problem)
         }
@@ -396,7 +399,7 @@ mod tests {
         );
         check(
             "ftpdlib -P a --password-file b",
-            "option --password: found beside --password-file <PATH>, expected one of them",
+            "option --password: found beside --password-file, expected one of them",
         );
         check(
             "ftpdlib -p 1 -p 2",

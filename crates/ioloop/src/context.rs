@@ -304,8 +304,8 @@ impl<'a> Context<'a> {
         self.io_loop.sources.set_interest(source, interest);
     }
 
-    /// Whether `source` is ready for what its handler wants, as far as is known: the handler will be
-    /// called for it.
+    /// Whether `source` is ready for what its handler wants, as far as is known: the handler will
+    /// be called for it.
     pub fn is_due(&self, source: SourceId) -> bool {
         self.io_loop.sources.is_due(source)
     }
@@ -313,8 +313,8 @@ impl<'a> Context<'a> {
     /// Sets whether `source` is served after the others in a turn, as one that moves much data each
     /// time that its handler is called, such as a large transfer; it is not at first.
     ///
-    /// A turn serves some of these sources, in order, and leaves the rest to the next turn, in which
-    /// all others come first. So these wait for a few such calls, and not for all.
+    /// A turn serves some of these sources, in order, and leaves the rest to the next turn, in
+    /// which all others come first. So these wait for a few such calls, and not for all.
     pub fn set_bulk(&mut self, source: SourceId, is_bulk: bool) {
         self.io_loop.sources.set_bulk(source, is_bulk);
     }

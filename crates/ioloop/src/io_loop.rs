@@ -362,8 +362,9 @@ impl fmt::Debug for IoLoop {
 
 impl Drop for IoLoop {
     fn drop(&mut self) {
-        self.close();
+        // Refused first, so that nothing is sent to a loop that only closes its handlers.
         self.remote.close();
+        self.close();
     }
 }
 

@@ -97,22 +97,24 @@ pub(super) fn of_directories(shares: &[Share<'_>]) -> Vec<String> {
     for share in shares {
         by_home.entry(&share.login.home).or_default().push(share);
     }
-    let mut by_mover = BTreeMap::<&str, Vec<Movable<'_>>>::new();
+    // The first directory that a user may replace, and how many there are.
+    let mut by_mover = BTreeMap::<&str, (Movable<'_>, usize)>::new();
     for share in shares {
         for (kind, directory) in share.named.directories() {
             for (mover, place) in movers(&by_home, directory) {
-                by_mover.entry(mover).or_default().push(Movable {
+                let first = || Movable {
                     kind,
                     directory,
                     user: share.named.name,
                     place,
-                });
+                };
+                by_mover.entry(mover).or_insert_with(|| (first(), 0)).1 += 1;
             }
         }
     }
     let warnings = by_mover.iter();
     warnings
-        .filter_map(|(mover, found)| Some(found.first()?.warning(mover, found.len() - 1)))
+        .map(|(mover, (first, count))| first.warning(mover, count - 1))
         .collect()
 }
 

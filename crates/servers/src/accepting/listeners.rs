@@ -67,7 +67,7 @@ impl BoundListener {
         let opened = |acceptor| OpenListener {
             bound_to,
             acceptor,
-            copy: Some(copy),
+            copy,
         };
         if let Some(supervisor) = shared.supervisor() {
             return add(supervisor.lend(self.socket)).map(opened);
@@ -94,7 +94,7 @@ struct OpenListener {
     bound_to: BoundTo,
     acceptor: HandlerId,
     /// A copy of the socket for a program that takes over. The system listens while it exists.
-    copy: Option<OwnedFd>,
+    copy: OwnedFd,
 }
 
 /// All listeners of a server.
@@ -169,13 +169,11 @@ impl Listeners {
     /// No descriptors are left.
     pub(crate) fn copies(&self) -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
         let state = self.lock();
-        let copies = state
-            .open
-            .iter()
-            .filter_map(|listener| Some((listener.copy.as_ref()?, listener.bound_to.requested)));
-        copies
-            .map(|(copy, requested)| Ok((copy.try_clone()?, requested)))
-            .collect()
+        let copies = state.open.iter().map(|listener| {
+            let copy = listener.copy.try_clone()?;
+            Ok((copy, listener.bound_to.requested))
+        });
+        copies.collect()
     }
 
     /// In a child process: drops its copies of the parent's listeners, including those that the
