@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -308,6 +309,50 @@ fn nobody_knew_whose_code_had_failed_in_which_session() {
     }
 }
 
+/// Panics, while it is told to, when it is asked whether it wants commands.
+struct Undecided {
+    inline: bool,
+    panics: Arc<AtomicBool>,
+}
+
+impl Observer for Undecided {
+    fn is_inline(&self) -> bool {
+        self.inline
+    }
+
+    fn wants_commands(&self) -> bool {
+        assert!(!self.panics.load(Ordering::Relaxed), "as the test wants it");
+        true
+    }
+}
+
+#[test]
+fn a_panic_of_an_observer_asked_for_its_interest_froze_or_ended_the_session() {
+    Errors::collect();
+    for inline in [false, true] {
+        let panics = Arc::new(AtomicBool::new(false));
+        let observer = Undecided {
+            inline,
+            panics: Arc::clone(&panics),
+        };
+        let server = TestServer::with(|handler| {
+            let handler = handler.log_prefix("[{remote_port} {username}]");
+            handler.observer(observer)
+        });
+        let mut client = server.client();
+        panics.store(true, Ordering::Relaxed);
+        client.expect("SYST", 451);
+        let mut newcomer = Client::connect(server.address());
+        newcomer.expect("NOOP", 451);
+        panics.store(false, Ordering::Relaxed);
+        client.expect("NOOP", 200);
+        newcomer.expect("NOOP", 200);
+        let prefix = format!("[{} user] ", client.local_addr().port());
+        let told = "an observer's on_command (SYST) panicked: ";
+        Errors::check_one(&format!("{prefix}{told}"), "");
+    }
+}
+
 #[test]
 fn nobody_knew_in_which_session_an_authorizer_or_a_filesystem_had_failed() {
     Errors::collect();
@@ -395,11 +440,11 @@ fn nobody_knew_which_home_could_not_be_used() {
 #[test]
 fn a_client_was_cut_off_without_a_word_by_a_banner_that_panicked() {
     Errors::collect();
-    let strangers = std::sync::atomic::AtomicUsize::new(0);
+    let strangers = AtomicUsize::new(0);
     let server = TestServer::with(|handler| {
         let handler = handler.log_prefix("[{remote_port}]");
         handler.dynamic_banner(move |_, _| {
-            let number = strangers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let number = strangers.fetch_add(1, Ordering::Relaxed);
             assert_ne!(number, 1, "as the test wants it");
             "Welcome.".into()
         })

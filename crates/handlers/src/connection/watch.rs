@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
     Mailbox, Notice, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer,
-    RETRY_DELAY, SessionControl, Verdict,
+    RETRY_DELAY, SessionControl, Verdict, any_wants_commands,
 };
 
 /// The observers of a session; only there if the server has observers.
@@ -59,11 +59,12 @@ impl Watch {
         };
         let mailbox = (!observers.blocking.is_empty())
             .then(|| Mailbox::new(observers.lane.clone(), Arc::clone(&observers.blocking)));
+        let judges = observers.want_commands(&session);
         let mut watch = Box::new(Self {
             session,
             inline: Arc::clone(&observers.inline),
             mailbox,
-            judges: observers.want_commands(),
+            judges,
             retry: None,
             turned_away: false,
             held: None,
@@ -232,9 +233,8 @@ impl Watch {
         if verdict != Verdict::Allow {
             return Judgement::Passed(verdict);
         }
-        let asked = |observer: &Arc<dyn Observer>| observer.wants_commands();
         match &self.mailbox {
-            Some(mailbox) if mailbox.observers().iter().any(asked) => {
+            Some(mailbox) if any_wants_commands(&self.session, mailbox.observers()) => {
                 self.deliver(self.session.clone(), notice);
                 self.held = Some(line.to_vec());
                 Judgement::Pending

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Flow, Handler, Lane, Ready, SourceId, TimerId};
-use ftpdlib_session::Refusal;
 
 use super::{Notice, ObservedSession, Observer, Verdict};
+use crate::owners_code;
 
 /// The wait before a thread is asked for again, if there was none.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -77,7 +77,7 @@ impl Mailbox {
         if let Some(position) = state.waiting.iter().position(is_asked)
             && let Some((session, _)) = state.waiting.remove(position)
         {
-            state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
+            state.verdict = Some(Verdict::local_error());
             drop(state);
             // The command is held only after this call has returned, so the session takes the
             // verdict in a later callback.
@@ -149,15 +149,19 @@ impl Handler for Stranded {
     }
 }
 
+/// Tells all that waits. Whatever unwinds, the rest is told, and a command has a verdict: its
+/// session waits for nothing else.
 fn empty(queue: &Mutex<State>, observers: &[Arc<dyn Observer>]) {
     let mut state = lock(queue);
     let mut last = None;
     while let Some((session, notice)) = state.waiting.pop_front() {
         drop(state);
-        let verdict = notice.tell(&session, observers);
+        let told = owners_code::call(session.log_prefix(), "the observers", || {
+            notice.tell(&session, observers)
+        });
         state = lock(queue);
         if matches!(notice, Notice::Command(_)) {
-            state.verdict = Some(verdict);
+            state.verdict = Some(told.unwrap_or_else(Verdict::local_error));
         }
         last = Some(session);
     }
@@ -213,9 +217,12 @@ mod tests {
         }
     }
 
-    fn ask(pool: &Pool) -> Receiver<Option<Verdict>> {
+    fn ask(
+        pool: &Pool,
+        observers: impl Into<Arc<[Arc<dyn Observer>]>>,
+    ) -> Receiver<Option<Verdict>> {
         let (heard, verdict) = channel();
-        let mailbox = Mailbox::new(pool.lane("test", 1), Arc::new([]));
+        let mailbox = Mailbox::new(pool.lane("test", 1), observers.into());
         let mut io_loop = IoLoop::new().unwrap();
         io_loop.add(Box::new(Asking { mailbox, heard })).unwrap();
         io_loop.run().unwrap();
@@ -225,10 +232,25 @@ mod tests {
     #[test]
     fn a_command_that_no_thread_could_judge_waited_for_the_next_one() {
         let pool = Pool::new();
-        assert_eq!(ask(&pool).recv(), Ok(Some(Verdict::Allow)));
+        assert_eq!(ask(&pool, []).recv(), Ok(Some(Verdict::Allow)));
         pool.shutdown(Duration::ZERO);
-        let refused = Verdict::Refuse(Refusal::local_error().into_reply());
-        assert_eq!(ask(&pool).recv(), Ok(Some(refused)));
+        let refused = Verdict::local_error();
+        assert_eq!(ask(&pool, []).recv(), Ok(Some(refused)));
+    }
+
+    /// Does not know whether it wants commands.
+    struct Undecided;
+
+    impl Observer for Undecided {
+        fn wants_commands(&self) -> bool {
+            panic!("as the test wants it");
+        }
+    }
+
+    #[test]
+    fn a_session_waited_for_ever_for_an_observer_that_panicked_when_asked_for_interest() {
+        let heard = ask(&Pool::new(), [Arc::new(Undecided) as Arc<dyn Observer>]);
+        assert_eq!(heard.recv(), Ok(Some(Verdict::local_error())));
     }
 
     /// Tells which sessions have ended.

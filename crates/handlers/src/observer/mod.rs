@@ -10,12 +10,15 @@ use std::sync::Arc;
 use auto_impl::auto_impl;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_proto::Reply;
+use ftpdlib_session::Refusal;
 
 pub use events::{ObservedCommand, ObservedPath, ObservedTransfer};
 pub(crate) use mailbox::{Mailbox, RETRY_DELAY};
 pub(crate) use notice::Notice;
 pub use observed_session::ObservedSession;
 pub(crate) use observed_session::SessionControl;
+
+use crate::owners_code;
 
 /// Receives the events of every session (pyftpdlib: the `on_…` methods of `FTPHandler`).
 ///
@@ -77,7 +80,8 @@ pub trait Observer: Send + Sync {
 
     /// Whether [`on_command`](Self::on_command) should be called; `true` by default. Every command
     /// waits for it, so an observer that does not use it should return `false`. ABOR waits for its
-    /// turn too: it cannot stop a digest, a copy or a connect that an earlier line waits for.
+    /// turn too: it cannot stop a digest, a copy or a connect that an earlier line waits for. A
+    /// panic refuses the command.
     fn wants_commands(&self) -> bool {
         true
     }
@@ -163,6 +167,13 @@ pub enum Verdict {
     Refuse(Reply),
 }
 
+impl Verdict {
+    /// What a command gets whose observers could not be asked.
+    fn local_error() -> Self {
+        Self::Refuse(Refusal::local_error().into_reply())
+    }
+}
+
 /// Most sessions whose observers are called on threads at the same time: pyftpdlib's `max_cons`.
 const THREADS: usize = 512;
 
@@ -189,11 +200,23 @@ impl Observers {
         self.inline.is_empty() && self.blocking.is_empty()
     }
 
-    /// Whether any of them may veto commands.
-    pub(crate) fn want_commands(&self) -> bool {
-        let mut all = self.inline.iter().chain(&*self.blocking);
-        all.any(|observer| observer.wants_commands())
+    /// Whether any of them may veto commands in `session`.
+    pub(crate) fn want_commands(&self, session: &ObservedSession) -> bool {
+        any_wants_commands(session, self.inline.iter().chain(&*self.blocking))
     }
+}
+
+/// Whether any of `observers` may veto commands in `session`. After a panic one does: when it is
+/// asked for its verdict, it either panics again, which refuses the command, or knows.
+pub(crate) fn any_wants_commands<'a>(
+    session: &ObservedSession,
+    observers: impl IntoIterator<Item = &'a Arc<dyn Observer>>,
+) -> bool {
+    let mut observers = observers.into_iter();
+    let wanted = owners_code::call(session.log_prefix(), "an observer's wants_commands", || {
+        observers.any(|observer| observer.wants_commands())
+    });
+    wanted.unwrap_or(true)
 }
 
 #[cfg(test)]

@@ -48,15 +48,11 @@ impl Notice {
         observers: &[Arc<dyn Observer>],
     ) -> Verdict {
         for observer in observers {
-            if matches!(self, Self::Command(_)) && !observer.wants_commands() {
-                continue;
-            }
             let who = format_args!("an observer's {self}");
             let told = owners_code::call(session.log_prefix(), who, || {
                 self.call(session, &**observer)
             });
-            let verdict =
-                told.unwrap_or_else(|| Verdict::Refuse(Refusal::local_error().into_reply()));
+            let verdict = told.unwrap_or_else(Verdict::local_error);
             if matches!(self, Self::Command(_)) && verdict != Verdict::Allow {
                 return verdict;
             }
@@ -95,6 +91,8 @@ impl Notice {
             Self::Other { verb, file, to } => {
                 observer.on_other_change(session, verb, file, to.as_ref());
             }
+            // Asked here, so that a panic refuses the command, as one in `on_command` does.
+            Self::Command(_) if !observer.wants_commands() => {}
             Self::Command(command) => {
                 return match observer.on_command(session, command) {
                     Verdict::Allow => Verdict::Allow,
