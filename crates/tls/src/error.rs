@@ -71,6 +71,14 @@ pub enum TlsError {
     /// A key was named without the certificate that it belongs to.
     #[error("a private key needs a certificate")]
     KeyWithoutCertificate,
+    /// A setting has no effect beside a [ready-made
+    /// configuration](crate::TlsSettings::server_config), and clients would be let in that it was
+    /// to keep out.
+    #[error("{setting} has no effect beside server_config: set it in that configuration")]
+    Replaced {
+        /// The setting.
+        setting: &'static str,
+    },
     /// The system provides no random numbers, or the cryptography provider cannot do what was
     /// asked.
     #[error("TLS is not available: {0}")]
@@ -89,7 +97,7 @@ impl TlsError {
             | Self::UnusableKey { path, .. }
             | Self::UnusableCertificate { path, .. }
             | Self::KeyMismatch { key: path, .. } => Some(path),
-            Self::KeyWithoutCertificate | Self::Unavailable(_) => None,
+            Self::KeyWithoutCertificate | Self::Replaced { .. } | Self::Unavailable(_) => None,
         }
     }
 }

@@ -68,10 +68,10 @@ pub struct TlsSettings {
     keyfile: Option<PathBuf>,
     more_certificates: Vec<(PathBuf, Option<PathBuf>)>,
     server_config: Option<Arc<ServerConfig>>,
-    min_version: TlsVersion,
+    min_version: Option<TlsVersion>,
     session_reuse: SessionReuse,
     client_ca: Option<PathBuf>,
-    client_certificate: ClientCertificate,
+    client_certificate: Option<ClientCertificate>,
 }
 
 impl TlsSettings {
@@ -102,14 +102,19 @@ impl TlsSettings {
 
     /// Sets a ready-made configuration, in place of all settings about certificates and versions.
     /// Resumption and the protocols offered (ALPN) are still decided by this crate.
+    ///
+    /// What asks more of clients is refused beside it, rather than ignored:
+    /// [`min_version`](Self::min_version), [`client_ca`](Self::client_ca) and
+    /// [`client_certificate`](Self::client_certificate). Set them in the configuration.
     pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.server_config = Some(config.into());
         self
     }
 
-    /// Sets the oldest version accepted; TLS 1.2 by default.
+    /// Sets the oldest version accepted; TLS 1.2 by default. It cannot be set beside
+    /// [`server_config`](Self::server_config).
     pub fn min_version(mut self, version: TlsVersion) -> Self {
-        self.min_version = version;
+        self.min_version = Some(version);
         self
     }
 
@@ -122,16 +127,18 @@ impl TlsSettings {
 
     /// Sets the PEM file with the authorities that sign the certificates of clients; by default,
     /// clients are not asked for any. A client may send up to four certificates of authorities with
-    /// its own, of at most 32 KiB together, and with at most two keys for any one name.
+    /// its own, of at most 32 KiB together, and with at most two keys for any one name. It cannot
+    /// be set beside [`server_config`](Self::server_config).
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.client_ca = Some(path.into());
         self
     }
 
     /// Sets whether clients have to present a certificate if there is a
-    /// [`client_ca`](Self::client_ca); by default they have to.
+    /// [`client_ca`](Self::client_ca); by default they have to. It cannot be set beside
+    /// [`server_config`](Self::server_config).
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
-        self.client_certificate = certificate;
+        self.client_certificate = Some(certificate);
         self
     }
 
@@ -139,10 +146,14 @@ impl TlsSettings {
     ///
     /// # Errors
     ///
-    /// A [`TlsError`] that names the first file that cannot be used, and says why.
+    /// A [`TlsError`] that names the first file that cannot be used, and says why, or the setting
+    /// that cannot be set beside [`server_config`](Self::server_config).
     pub fn build(&self) -> Result<TlsConfig, TlsError> {
         let (base, suites) = match &self.server_config {
-            Some(config) => (ServerConfig::clone(config), SuiteOrder::Callers),
+            Some(config) => {
+                self.check_replaced()?;
+                (ServerConfig::clone(config), SuiteOrder::Callers)
+            }
             None => (self.base()?, SuiteOrder::Ours),
         };
         Ok(TlsConfig::new(base, suites, self.session_reuse))
@@ -186,11 +197,24 @@ impl TlsSettings {
             .cloned()
     }
 
+    /// Checks that a ready-made configuration replaces nothing that protects the server.
+    fn check_replaced(&self) -> Result<(), TlsError> {
+        let replaced = [
+            ("min_version", self.min_version.is_some()),
+            ("client_ca", self.client_ca.is_some()),
+            ("client_certificate", self.client_certificate.is_some()),
+        ];
+        match replaced.into_iter().find(|(_, is_set)| *is_set) {
+            Some((setting, _)) => Err(TlsError::Replaced { setting }),
+            None => Ok(()),
+        }
+    }
+
     fn base(&self) -> Result<ServerConfig, TlsError> {
         const BOTH: &[&SupportedProtocolVersion] =
             &[&rustls::version::TLS12, &rustls::version::TLS13];
         let provider = provider::provider();
-        let versions = match self.min_version {
+        let versions = match self.min_version.unwrap_or_default() {
             TlsVersion::V1_2 => BOTH,
             TlsVersion::V1_3 => &BOTH[1..],
         };
@@ -250,7 +274,7 @@ impl TlsSettings {
         }
         let builder =
             WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
-        let builder = match self.client_certificate {
+        let builder = match self.client_certificate.unwrap_or_default() {
             ClientCertificate::Required => builder,
             ClientCertificate::Optional => builder.allow_unauthenticated(),
         };
@@ -285,6 +309,30 @@ mod tests {
         ] {
             let (checked, built) = (wrong.check().unwrap_err(), wrong.build().unwrap_err());
             assert_eq!(checked.to_string(), built.to_string());
+        }
+    }
+
+    #[test]
+    fn a_ready_configuration_let_in_clients_that_other_settings_kept_out() {
+        let provider = provider::provider();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+        let ready = || TlsSettings::default().server_config(config.clone());
+        assert!(ready().check().is_ok());
+        for (setting, wrong) in [
+            ("min_version", ready().min_version(TlsVersion::V1_3)),
+            ("client_ca", ready().client_ca("ca.pem")),
+            (
+                "client_certificate",
+                ready().client_certificate(ClientCertificate::Required),
+            ),
+        ] {
+            let expected = TlsError::Replaced { setting }.to_string();
+            assert_eq!(wrong.check().unwrap_err().to_string(), expected);
+            assert_eq!(wrong.build().unwrap_err().to_string(), expected);
         }
     }
 }

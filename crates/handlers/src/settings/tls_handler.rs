@@ -112,14 +112,16 @@ impl TlsFtpHandler {
 
     /// Sets the oldest accepted version (pyftpdlib: `ssl_protocol`, `ssl_options`); TLS 1.2 by
     /// default. Nothing older is supported, nor compression. The newest version can be set only by
-    /// [`server_config`](Self::server_config).
+    /// [`server_config`](Self::server_config), and this cannot be set beside it.
     pub fn min_version(mut self, version: TlsVersion) -> Self {
         self.tls.settings = self.tls.settings.min_version(version);
         self
     }
 
     /// Sets a complete configuration instead of certificates and versions (pyftpdlib:
-    /// `ssl_context`).
+    /// `ssl_context`). Settings that ask more of clients are refused beside it:
+    /// [`min_version`](Self::min_version), [`client_ca`](Self::client_ca) and
+    /// [`client_certificate`](Self::client_certificate).
     pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.tls.settings = self.tls.settings.server_config(config);
         self
@@ -168,13 +170,15 @@ impl TlsFtpHandler {
     }
 
     /// Sets the PEM file with the authorities that must have signed the clients' certificates; none
-    /// by default, so no certificate is asked for.
+    /// by default, so no certificate is asked for. It cannot be set beside
+    /// [`server_config`](Self::server_config), whose own verifier asks for certificates.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.settings = self.tls.settings.client_ca(path);
         self
     }
 
-    /// Sets whether clients must present such a certificate, or only may; they must by default.
+    /// Sets whether clients must present such a certificate, or only may; they must by default. It
+    /// cannot be set beside [`server_config`](Self::server_config).
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
         self.tls.settings = self.tls.settings.client_certificate(certificate);
         self
