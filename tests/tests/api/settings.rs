@@ -197,6 +197,15 @@ fn a_masquerade_address_is_for_those_outside() {
 }
 
 #[test]
+fn an_ipv4_mapped_address_with_a_masquerade_of_its_own_was_ignored() {
+    let server = TestServer::with(|handler| {
+        let local = Ipv4Addr::LOCALHOST.to_ipv6_mapped().into();
+        handler.masquerade_address_map([(local, Ipv4Addr::new(203, 0, 113, 6))].into())
+    });
+    assert_eq!(server.client().pasv().ip().to_string(), "203.0.113.6");
+}
+
+#[test]
 fn a_masquerade_address_may_be_a_name() {
     let home = TempDir::new().unwrap();
     let handler = ftpdlib_tests::server::handler(home.path()).masquerade_address("localhost");

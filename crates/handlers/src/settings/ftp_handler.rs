@@ -216,9 +216,11 @@ impl FtpHandler {
     }
 
     /// Sets the address told in replies to `PASV` for each local address that clients connect to.
-    /// It takes precedence over [`masquerade_address`](Self::masquerade_address).
+    /// It takes precedence over [`masquerade_address`](Self::masquerade_address). An IPv4-mapped
+    /// IPv6 address is taken for the IPv4 address in it.
     pub fn masquerade_address_map(mut self, map: HashMap<IpAddr, Ipv4Addr>) -> Self {
-        self.session.masquerade_address_map = map;
+        let canonical = |(local, shown): (IpAddr, _)| (local.to_canonical(), shown);
+        self.session.masquerade_address_map = map.into_iter().map(canonical).collect();
         self
     }
 
