@@ -29,6 +29,16 @@ fn a_banner_is_made_for_each_client() {
 }
 
 #[test]
+fn a_banner_that_is_not_used_was_refused_as_empty() {
+    let handler = || FtpHandler::new(DummyAuthorizer::new());
+    let made = handler()
+        .banner("")
+        .dynamic_banner(|_, _| "Welcome.".into());
+    assert!(made.check().is_ok());
+    assert_eq!(made.banner(" ").check().unwrap_err().setting(), "banner");
+}
+
+#[test]
 fn the_greeting_tells_the_version_of_the_library() {
     let server = TestServer::new();
     let greeting = Client::open(server.address()).expect_reply(220).argument();

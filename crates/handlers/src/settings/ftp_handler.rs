@@ -369,7 +369,7 @@ impl FtpHandler {
             let reason = format!("must be at most {:?}", Self::LONGEST_BUSY_POLL);
             return Err(SettingsError::new("busy_poll", reason));
         }
-        if self.session.banner.trim().is_empty() {
+        if self.greeting.is_none() && self.session.banner.trim().is_empty() {
             return Err(SettingsError::new("banner", "is empty"));
         }
         self.masquerade_address.check()?;
