@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use thiserror::Error;
+
 pub use listener_share::ListenerShare;
 use shared_counts::SharedCounts;
 
@@ -21,7 +23,8 @@ pub struct Limits {
 }
 
 /// The limit that has refused a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("{}", self.text())]
 #[non_exhaustive]
 pub enum LimitReached {
     /// `max_cons`.
@@ -31,7 +34,7 @@ pub enum LimitReached {
 }
 
 impl LimitReached {
-    /// The text for the client, without the reply code.
+    /// The text for the client, without the reply code; the error shows it too.
     pub fn text(self) -> &'static str {
         match self {
             Self::Total => "Too many connections. Service temporarily unavailable.",
@@ -312,6 +315,14 @@ mod tests {
             assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::Total);
             drop(first);
             assert!(limits.acquire(A).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_was_no_error_that_could_be_told() {
+        for reached in [LimitReached::Total, LimitReached::PerIp] {
+            let error: Box<dyn std::error::Error> = reached.into();
+            assert_eq!(error.to_string(), reached.text());
         }
     }
 
