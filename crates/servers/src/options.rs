@@ -190,9 +190,12 @@ impl ServeOptions {
     /// all others that [share its clients](crate::FtpServerBuilder::threads) turn: if a loop hangs,
     /// the calls stop. A [worker process](Self::worker_processes) that hangs for two intervals, and
     /// for at least 5 seconds, is killed and replaced. A thread or process that serves a single
-    /// client is not watched.
+    /// client is not watched. An `interval` of zero is for never, as by default.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
-        self.watchdog = Some((interval, Box::new(alive)));
+        self.watchdog = match interval.is_zero() {
+            true => None,
+            false => Some((interval, Box::new(alive))),
+        };
         self
     }
 
@@ -225,5 +228,33 @@ impl fmt::Debug for ServeOptions {
             .field("upgrade", &self.upgrade)
             .field("shutdown_grace", &self.shutdown_grace)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+    use std::rc::Rc;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use super::*;
+    use crate::FtpServer;
+
+    #[test]
+    fn a_watchdog_without_an_interval_kept_the_loop_from_sleeping() {
+        let calls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&calls);
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .blocking(false)
+            .timeout(Duration::ZERO)
+            .watchdog(Duration::ZERO, move || counted.set(counted.get() + 1));
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        server.serve_forever(options).unwrap();
+        assert_eq!(calls.get(), 0);
     }
 }
