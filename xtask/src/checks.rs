@@ -18,6 +18,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
         ),
     )?;
     lint_for_another_system(root)?;
+    check_with_oldest_toolchain(root)?;
     // The program, and with it the workspace, has both.
     for (provider, features) in [
         ("ring", "--package ftpdlib"),
@@ -81,6 +82,25 @@ fn lint_for_another_system(root: &Path) -> Result<(), Failure> {
     }
     let lints = format!("clippy --quiet --package ftpdlib-sys --target {TARGET} -- -D warnings");
     step("lints for another system", cargo(root, &lints))
+}
+
+/// Type-checks the workspace with the version of Rust that its manifest promises, if that is
+/// installed (`rustup toolchain install`).
+fn check_with_oldest_toolchain(root: &Path) -> Result<(), Failure> {
+    const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+    let mut ask = Command::new("rustup");
+    ask.args(["which", "--toolchain", OLDEST, "cargo"]);
+    if !ask.output().is_ok_and(|found| found.status.success()) {
+        heading(&format!(
+            "Rust {OLDEST}: skipped, since it is not installed"
+        ));
+        return Ok(());
+    }
+    // `cargo` would be that of this toolchain here, which knows no `+`.
+    let mut check = Command::new("rustup");
+    check.args(["run", OLDEST, "cargo", "check", "--quiet", "--workspace"]);
+    check.current_dir(root);
+    step(&format!("Rust {OLDEST}"), check)
 }
 
 /// The directories of the fuzz crates, which are outside the workspace.
