@@ -130,7 +130,8 @@ fn check_fuzz_targets(root: &Path, fuzz: &Path) -> Result<(), Failure> {
     step(&format!("fuzz targets of {name}"), command)
 }
 
-/// Checks that a package would hold its sources and nothing that only this workspace needs.
+/// Checks that a package would hold its sources, the texts of its licences, and nothing that only
+/// this workspace needs.
 fn package_list(root: &Path, package: &str) -> Result<(), Failure> {
     let mut command = cargo(root, "package --list --allow-dirty --package");
     let output = command
@@ -152,9 +153,11 @@ fn package_list(root: &Path, package: &str) -> Result<(), Failure> {
 /// What is wrong with the list of a package's files.
 fn package_faults<'a>(files: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut has_root = false;
+    let mut missing = vec!["LICENSE-APACHE", "LICENSE-MIT"];
     let mut faults = Vec::new();
     for file in files {
         has_root |= matches!(file, "src/lib.rs" | "src/main.rs");
+        missing.retain(|licence| *licence != file);
         if file.starts_with("fuzz/") || file.starts_with("target/") {
             faults.push(format!(
                 "holds {file}, which is to be kept out by `exclude`"
@@ -163,6 +166,9 @@ fn package_faults<'a>(files: impl Iterator<Item = &'a str>) -> Vec<String> {
     }
     if !has_root {
         faults.push("has neither src/lib.rs nor src/main.rs".into());
+    }
+    for licence in missing {
+        faults.push(format!("has no link to the workspace's {licence}"));
     }
     faults
 }
@@ -193,10 +199,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_hold_sources_only() {
-        assert!(package_faults(["Cargo.toml", "src/lib.rs"].into_iter()).is_empty());
+    fn packages_hold_sources_and_licences_only() {
+        let licences = ["LICENSE-APACHE", "LICENSE-MIT"].into_iter();
+        let whole = licences.clone().chain(["Cargo.toml", "src/lib.rs"]);
+        assert!(package_faults(whole).is_empty());
         assert_eq!(
-            package_faults(["Cargo.toml", "fuzz/fuzz_targets/line.rs"].into_iter()),
+            package_faults(licences.clone().skip(1).chain(["src/lib.rs"])),
+            ["has no link to the workspace's LICENSE-APACHE"]
+        );
+        assert_eq!(
+            package_faults(licences.chain(["Cargo.toml", "fuzz/fuzz_targets/line.rs"])),
             [
                 "holds fuzz/fuzz_targets/line.rs, which is to be kept out by `exclude`",
                 "has neither src/lib.rs nor src/main.rs"
