@@ -330,7 +330,7 @@ fn uploads_to_a_server_that_was_frozen_were_cut_off_while_others_had_their_turns
     for (number, (mut client, data)) in uploads.into_iter().enumerate() {
         drop(data);
         client.expect_reply(226);
-        let size = fs::metadata(program.path(&number.to_string()))
+        let size = fs::metadata(program.path(number.to_string()))
             .unwrap()
             .len();
         assert_eq!(size, 288 << 10);
