@@ -11,6 +11,9 @@ use crate::throttle::Throttle;
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
+/// Most bytes that it moves in its first turn, in which many transfers may begin at once.
+pub(super) const FIRST_BYTES: usize = 256 << 10;
+
 /// A transfer that moves so much in a turn, in bytes, is served after what takes less time.
 const MUCH: u64 = 64 << 10;
 
@@ -83,7 +86,11 @@ impl Meter {
     /// a job and the data connection may both run the pump in one turn.
     pub(crate) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
-            (self.turn, self.budget, self.before) = (Some(turn), TURN_BYTES, self.bytes);
+            self.budget = match self.bytes {
+                0 => FIRST_BYTES,
+                _ => TURN_BYTES,
+            };
+            (self.turn, self.before) = (Some(turn), self.bytes);
         }
     }
 
@@ -170,7 +177,7 @@ mod tests {
             meter.moved(1, now);
             Some(())
         });
-        assert_eq!(pieces.count(), TURN_BYTES / PIECE_COST);
-        assert_eq!(meter.bytes(), (TURN_BYTES / PIECE_COST) as u64);
+        assert_eq!(pieces.count(), FIRST_BYTES / PIECE_COST);
+        assert_eq!(meter.bytes(), (FIRST_BYTES / PIECE_COST) as u64);
     }
 }

@@ -13,7 +13,7 @@ use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Ready, Socket};
 use ftpdlib_proto::{ByteRange, FactSet, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
-use super::meter::PIECE_COST;
+use super::meter::{FIRST_BYTES, PIECE_COST};
 use super::*;
 use crate::{DtpHandler, FtpHandler, jobs, testing};
 
@@ -277,7 +277,7 @@ fn check_reads(set: Option<usize>, local: bool, size: usize) {
     let is_due = matches!(step, Step::Yield) || !local && matches!(step, Step::Working);
     assert!(is_due, "{what}");
     let in_a_turn = if local {
-        TURN_BYTES / size.max(PIECE_COST)
+        FIRST_BYTES / size.max(PIECE_COST)
     } else {
         1
     };
