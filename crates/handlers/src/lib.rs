@@ -15,6 +15,7 @@ mod observer;
 mod owners_code;
 mod proxy;
 mod pump;
+mod rate;
 mod service;
 mod settings;
 #[cfg(test)]

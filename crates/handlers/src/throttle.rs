@@ -2,23 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-/// The span over which the rate is kept: short enough to be smooth, long enough not to wake up for
-/// every packet.
-const SPAN: Duration = Duration::from_millis(50);
+use crate::rate::{Rate, SPAN};
 
-/// How many spans of the rate can be saved up: a busy loop may be this late without losing any of
-/// the rate, and a client that was slow for a while gets no more than this at once.
-const SAVED_SPANS: u32 = 4;
-
-/// A token bucket. It is emptied once it holds a span's worth of bytes, and has room for more, so
-/// that nothing is lost if it is emptied late.
+/// A token bucket. It is emptied once it holds a [span](Rate::span)'s worth of bytes, and has room
+/// for more, so that nothing is lost if it is emptied late.
 ///
-/// It begins with a span's worth, so that a small file does not wait. What was used in advance
-/// counts for the next transfer: see [`owes_until`](Self::owes_until).
+/// It begins with the worth of [`SPAN`], so that a small file does not wait. What was used in
+/// advance counts for the next transfer: see [`owes_until`](Self::owes_until).
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    /// Bytes per second; 0 for no limit.
-    rate: u64,
+    /// `None` for no limit.
+    rate: Option<Rate>,
+    begun: Instant,
     /// What is saved up, as time at this rate.
     saved: Duration,
     since: Instant,
@@ -28,7 +23,8 @@ impl Throttle {
     /// Creates a bucket for `rate` bytes per second; 0 for no limit.
     pub(crate) fn new(rate: u64, now: Instant) -> Self {
         Self {
-            rate,
+            rate: Rate::limited(rate),
+            begun: now,
             saved: SPAN,
             since: now,
         }
@@ -47,81 +43,60 @@ impl Throttle {
 
     /// Changes the rate.
     pub(crate) fn set_rate(&mut self, rate: u64) {
-        self.rate = rate;
+        self.rate = Rate::limited(rate);
     }
 
     /// Whether there is a limit.
     pub(crate) fn is_limited(&self) -> bool {
-        self.rate != 0
+        self.rate.is_some()
     }
 
     /// How many bytes may be moved now.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
-        if self.rate == 0 {
+        let Some(rate) = self.rate else {
             return usize::MAX;
-        }
+        };
         let saved = self.saved + now.saturating_duration_since(self.since);
-        self.saved = saved.min(SAVED_SPANS * self.span());
-        self.since = now;
-        let bytes = self.saved.as_nanos() * u128::from(self.rate) / 1_000_000_000;
-        usize::try_from(bytes).unwrap_or(usize::MAX)
+        let room = rate.room(now.saturating_duration_since(self.begun), 1);
+        (self.saved, self.since) = (saved.min(room), now);
+        rate.bytes_in(self.saved)
     }
 
     /// Notes that `bytes` were moved.
     pub(crate) fn spend(&mut self, bytes: usize) {
-        if self.rate != 0 {
-            self.saved = self.saved.saturating_sub(self.time_of(bytes));
-        }
-    }
-
-    /// Gives back `bytes` that were noted but not moved.
-    pub(crate) fn give_back(&mut self, bytes: usize) {
-        if self.rate != 0 {
-            let nanos = bytes as u128 * 1_000_000_000 / u128::from(self.rate);
-            self.saved += Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        if let Some(rate) = self.rate {
+            self.saved = self.saved.saturating_sub(rate.time_of(bytes));
         }
     }
 
     /// When the bucket will be worth emptying again.
     pub(crate) fn resume_at(&self, now: Instant) -> Instant {
-        now + self.span().saturating_sub(self.saved)
-    }
-
-    /// How many bytes come in during `time`, up to what can be saved up.
-    pub(crate) fn bytes_in(&self, time: Duration) -> usize {
-        let time = time.min(SAVED_SPANS * self.span());
-        let bytes = time.as_nanos() * u128::from(self.rate) / 1_000_000_000;
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    }
-
-    /// A span, or the time of one byte if that is longer: otherwise a slow rate would wake up in
-    /// vain.
-    pub(crate) fn span(&self) -> Duration {
-        SPAN.max(self.time_of(1))
-    }
-
-    /// The time that the rate needs for `bytes`, rounded up, so that no byte is free.
-    fn time_of(&self, bytes: usize) -> Duration {
-        let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate.max(1)));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let age = now.saturating_duration_since(self.begun);
+        let span = self.rate.map_or(SPAN, |rate| rate.span(age, 1));
+        now + span.saturating_sub(self.saved)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// Moves all that is allowed, whenever it is, each time `late` after it was said to be.
-    fn moved(rate: u64, late: Duration, time: Duration) -> u64 {
+    /// Moves all that is allowed, whenever it is, each time `late` after it was said to be. Returns
+    /// how much that was, and how many times it took.
+    fn moved(rate: u64, late: Duration, time: Duration) -> (u64, u32) {
         let start = Instant::now();
-        let (mut now, mut throttle, mut moved) = (start, Throttle::new(rate, start), 0);
+        let (mut now, mut throttle) = (start, Throttle::new(rate, start));
+        let (mut moved, mut times) = (0, 0);
         while now - start < time {
             let bytes = throttle.allowance(now);
             throttle.spend(bytes);
             moved += bytes as u64;
+            times += 1;
             now = throttle.resume_at(now) + late;
         }
-        moved
+        (moved, times)
     }
 
     #[test]
@@ -162,14 +137,50 @@ mod tests {
 
     #[test]
     fn the_rate_is_kept_also_by_those_who_come_late() {
-        let time = Duration::from_secs(10);
+        let time = Duration::from_secs(60);
         for rate in [1, 7, 1000, 50_000, 10 << 20, 1 << 30] {
             for late in [0, 1, 20, 140].map(Duration::from_millis) {
-                let (got, ideal) = (moved(rate, late, time), rate * 10);
+                let ((got, _), ideal) = (moved(rate, late, time), rate * 60);
                 let error = got.abs_diff(ideal);
                 // The last of it may not have been looked at yet.
                 assert!(error <= ideal / 50 + 1, "{got} of {ideal} at {late:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_low_rate_woke_up_for_every_kilobyte() {
+        for rate in [1, 100, 20_000] {
+            let (_, times) = moved(rate, Duration::ZERO, Duration::from_secs(60));
+            assert!(times <= 60 * 2 + 28, "{times} at {rate}");
+        }
+        // A high rate is smoother.
+        let (_, times) = moved(1 << 20, Duration::ZERO, Duration::from_secs(60));
+        assert!(times >= 60 * 20, "{times}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_transfer_of_any_size_ends_about_when_it_should(
+            rate in 1..1_000_000_u64,
+            millis in 0..20_000_u64,
+        ) {
+            let start = Instant::now();
+            let (mut now, mut throttle) = (start, Throttle::new(rate, start));
+            let mut left = (rate * millis / 1000) as usize;
+            loop {
+                let bytes = throttle.allowance(now).min(left);
+                throttle.spend(bytes);
+                left -= bytes;
+                if left == 0 {
+                    break;
+                }
+                now = throttle.resume_at(now);
+            }
+            let byte = Duration::from_secs(1) / rate as u32;
+            let (took, ideal) = (now - start, Duration::from_millis(millis).saturating_sub(SPAN));
+            prop_assert!(took + byte >= ideal, "{took:?} for {ideal:?}");
+            prop_assert!(took <= ideal + SPAN.max(took / 8) + byte, "{took:?} for {ideal:?}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Meter {
     progress: Instant,
     throttle: Throttle,
     /// The user's rate, if there is one. Other transfers may share it.
-    shared: Option<RateShare>,
+    shared: Option<Box<RateShare>>,
     /// How many bytes are left of the current turn.
     budget: usize,
     /// When the current turn began.
@@ -42,7 +42,7 @@ impl Meter {
             bytes: 0,
             progress: now,
             throttle,
-            shared,
+            shared: shared.map(Box::new),
             budget: 0,
             turn: None,
             before: 0,

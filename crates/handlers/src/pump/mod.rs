@@ -19,6 +19,7 @@ use ftpdlib_session::{Over, Refusal, Transfer};
 
 use crate::data_connection::{DataConnection, handshake_timed_out};
 use crate::jobs::{Account, Opened, Payload};
+use crate::rate::Rate;
 use crate::service::Rates;
 use crate::throttle::Throttle;
 pub(crate) use debts::Debts;
@@ -463,7 +464,7 @@ fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: I
         (Over::Data, TransferDirection::Download) => (dtp.write_limit, login.write_limit),
     };
     let rate = if of_user.is_some() { 0 } else { rate };
-    let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
+    let shared = of_user.and_then(Rate::limited).map(|rate| {
         let username = &login.username;
         service.user_rates.share(username, direction, rate, now)
     });
