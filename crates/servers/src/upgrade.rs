@@ -82,7 +82,7 @@ impl Upgrade {
     }
 
     /// Sets a variable in the program's environment, to the value that `value` returns when the
-    /// program is started.
+    /// program is started. If `value` panics, the program is not started, and this one goes on.
     pub fn variable<T: Into<OsString>>(
         mut self,
         name: impl Into<OsString>,
@@ -193,10 +193,12 @@ impl UpgradeLauncher {
                 .iter()
                 .map(|(copy, requested)| (copy.as_fd(), *requested));
             let sockets: Vec<_> = sockets.collect();
-            let variables = self.variables.iter();
-            let variables: Vec<_> = variables
-                .map(|(name, value)| (name.clone(), value()))
-                .collect();
+            let variables = self.variables.iter().map(|(name, value)| {
+                let value = contain("a variable of the upgrade", value)
+                    .ok_or_else(|| io::Error::other("a variable of its environment has none"))?;
+                Ok((name.clone(), value))
+            });
+            let variables: Vec<_> = variables.collect::<io::Result<_>>()?;
             start_successor(&self.program, &self.arguments, &sockets, &variables)
         });
         match started {

@@ -10,6 +10,7 @@ fn main() {
     for model in MODELS {
         a_server_outlived_its_terminal(model);
         signals_that_mean_something_are_caught(model);
+        a_panic_in_a_variable_of_the_upgrade_left_the_server_deaf(model);
     }
 }
 
@@ -31,8 +32,11 @@ mod linux {
     /// Tells a child process which server to run.
     pub(super) const MODEL: &str = "FTPDLIB_TEST_MODEL";
 
-    /// Tells a child process to use SIGHUP and SIGUSR2.
+    /// Tells a child process to use SIGHUP and SIGUSR2, and whether it upgrades itself without a
+    /// panic.
     const TAUGHT: &str = "FTPDLIB_TEST_TAUGHT";
+
+    const PANICS: &str = "panics";
 
     pub(super) const MODELS: [&str; 6] = [
         "async",
@@ -64,11 +68,16 @@ mod linux {
             .worker_processes(processes)
             .on_started(|| tell("started"))
             .on_stopping(|| tell("stopping"));
-        if env::var_os(TAUGHT).is_some() {
-            let script = ["sh", "-c", "echo upgrade"];
-            options = options
-                .on_reload(|| tell("reload"))
-                .upgrade(Upgrade::new("/bin/sh", script));
+        if let Ok(taught) = env::var(TAUGHT) {
+            let script = ["sh", "-c", "echo $WORD"];
+            let upgrade = Upgrade::new("/bin/sh", script).variable("WORD", move || {
+                if taught == PANICS {
+                    tell("panic");
+                    panic!("a variable of the upgrade");
+                }
+                "upgrade"
+            });
+            options = options.on_reload(|| tell("reload")).upgrade(upgrade);
         }
         if model != "by hand" {
             server.serve_forever(options).unwrap();
@@ -93,15 +102,15 @@ mod linux {
     }
 
     impl Server {
-        fn start(model: &str, taught: bool) -> Self {
+        fn start(model: &str, taught: Option<&str>) -> Self {
             // Whoever started the test may have ignored signals, as `nohup` does.
             let mut command = Command::new("env");
             command
                 .arg("--default-signal=HUP,USR2")
                 .arg(env::current_exe().unwrap());
             command.env(MODEL, model).process_group(0);
-            if taught {
-                command.env(TAUGHT, "1");
+            if let Some(taught) = taught {
+                command.env(TAUGHT, taught);
             }
             let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
             let told = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -132,15 +141,23 @@ mod linux {
 
     pub(super) fn a_server_outlived_its_terminal(model: &str) {
         for (name, number) in [("HUP", SIGHUP), ("USR2", SIGUSR2)] {
-            let server = Server::start(model, false);
+            let server = Server::start(model, None);
             server.signal(name);
             assert_eq!(server.wait().signal(), Some(number), "{name} {model}");
         }
     }
 
     pub(super) fn signals_that_mean_something_are_caught(model: &str) {
-        let mut server = Server::start(model, true);
+        let mut server = Server::start(model, Some(""));
         for (name, line) in [("HUP", "reload"), ("USR2", "upgrade"), ("TERM", "stopping")] {
+            server.signal(name);
+            server.expect(line);
+        }
+        assert!(server.wait().success(), "{model}");
+    }
+    pub(super) fn a_panic_in_a_variable_of_the_upgrade_left_the_server_deaf(model: &str) {
+        let mut server = Server::start(model, Some(PANICS));
+        for (name, line) in [("USR2", "panic"), ("HUP", "reload"), ("TERM", "stopping")] {
             server.signal(name);
             server.expect(line);
         }

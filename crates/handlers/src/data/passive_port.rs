@@ -80,6 +80,7 @@ impl PassivePort {
                     if client.service.is_proxy(peer.ip())
                         && peer.ip().to_canonical() != client.peer.ip() =>
                 {
+                    self.exhausted = false;
                     let arrivals = self.arrivals.get_or_insert_default();
                     if let Err(error) = arrivals.push(stream, cx) {
                         log::warn!("{prefix} data connection of a proxy lost: {error}");
@@ -169,6 +170,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, TcpStream};
     use std::os::fd::AsFd;
     use std::sync::mpsc;
+    use std::time::Duration;
     use std::{iter, thread};
 
     use ftpdlib_authorizers::DummyAuthorizer;
@@ -180,11 +182,18 @@ mod tests {
     /// How many connect, and say nothing.
     const SILENT: usize = 9;
 
-    /// Looks once for the client at a passive port, and tells how many are not accepted.
+    /// Looks once for the client at a passive port that had to pause.
     struct Looking {
         client: Client,
         listener: Option<TcpListener>,
-        left: mpsc::Sender<usize>,
+        found: mpsc::Sender<Found>,
+    }
+
+    struct Found {
+        /// How many are not accepted.
+        left: usize,
+        /// For how long the port need not be looked at.
+        rest: Duration,
     }
 
     impl Handler for Looking {
@@ -193,10 +202,12 @@ mod tests {
             let listener = cx.register_deferred(listener, Interest::NONE)?;
             let permit = self.client.service.limits.acquire_unnamed().unwrap();
             let mut port = PassivePort::new(listener, permit, cx.now());
+            port.pause(cx);
             let found = port.next_candidate(&self.client, &self.client.prefix(None), cx)?;
             assert_eq!(found, None);
             let left = iter::from_fn(|| cx.accept(&port.listener).ok()).count();
-            self.left.send(left).unwrap();
+            let rest = port.deadline().unwrap() - cx.now();
+            self.found.send(Found { left, rest }).unwrap();
             Ok(())
         }
 
@@ -205,8 +216,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_ninth_silent_connection_of_a_proxy_stays_in_the_queue() {
+    /// Looks while silent connections of a proxy wait.
+    fn look() -> Found {
         let proxy = Ipv4Addr::LOCALHOST;
         let handler = FtpHandler::new(DummyAuthorizer::new());
         let client = Client {
@@ -221,13 +232,23 @@ mod tests {
         while ftpdlib_sys::waiting_clients(listener.as_fd()).unwrap() < SILENT {
             thread::yield_now();
         }
-        let (left, told) = mpsc::channel();
+        let (found, told) = mpsc::channel();
         let looking = Looking {
             client,
             listener: Some(listener),
-            left,
+            found,
         };
         let _events = testing::alone(looking);
-        assert_eq!(told.try_recv(), Ok(1));
+        told.try_recv().unwrap()
+    }
+
+    #[test]
+    fn the_ninth_silent_connection_of_a_proxy_stays_in_the_queue() {
+        assert_eq!(look().left, 1);
+    }
+
+    #[test]
+    fn a_port_that_had_paused_was_looked_at_all_the_time_for_silent_proxies() {
+        assert!(look().rest > AcceptState::RETRY_DELAY);
     }
 }

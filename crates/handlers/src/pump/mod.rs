@@ -223,7 +223,10 @@ impl Pump {
     /// Moves what can be moved in a turn.
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.meter.begin(pcx.cx.now());
-        self.resume_at = None;
+        if self.resume_at.take().is_some() {
+            // It was not the client that made nothing of the pause.
+            self.meter.advanced(pcx.cx.now());
+        }
         if !self.is_finishing()
             && let Some(step) = self.establish(pcx)
         {

@@ -208,9 +208,12 @@ impl Produce {
     /// Runs a listing sent as a reply: each of its lines follows a blank.
     pub(super) fn run_to_replies(&mut self, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
-            Reply::encode_inner(&self.buffer[self.sent..], turn.pcx.replies);
-            turn.moved(self.buffer.len() - self.sent);
-            self.sent = self.buffer.len();
+            let rest = &self.buffer[self.sent..];
+            if !rest.is_empty() {
+                Reply::encode_inner(rest, turn.pcx.replies);
+                turn.moved(rest.len());
+                self.sent = self.buffer.len();
+            }
             if turn.pcx.replies.len() > REPLIES_WAITING {
                 return Step::Wait(Interest::NONE);
             }

@@ -113,3 +113,37 @@ impl Pump {
         ftpdlib_sys::acknowledged(stream.socket().get_ref().as_fd()).ok()
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use ftpdlib_ioloop::IoLoop;
+    use ftpdlib_session::Over;
+
+    use super::super::tests::names;
+    use super::super::turn::REPLIES_WAITING;
+    use super::*;
+    use crate::DtpHandler;
+
+    #[test]
+    fn a_listing_whose_replies_nobody_reads_never_stalled() {
+        let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
+        let mut listing = names(1, true, dtp);
+        listing.over = Over::Control;
+        let (stalled, told) = mpsc::channel();
+        let mut events = IoLoop::new().unwrap();
+        events.call_later(Duration::ZERO, move |cx| {
+            let now = cx.now();
+            let began = now - Duration::from_secs(120);
+            let mut pump = Pump::new(listing, None, began).ok().unwrap();
+            let replies = &mut vec![b' '; REPLIES_WAITING + 1];
+            let step = pump.run(&mut PumpContext { cx, replies });
+            let waits = matches!(step, Step::Wait(_));
+            stalled.send((waits, pump.is_stalled(now))).unwrap();
+        });
+        events.run().unwrap();
+        assert_eq!(told.try_recv(), Ok((true, true)));
+    }
+}

@@ -377,7 +377,7 @@ impl Handler for Listed {
 }
 
 /// The names of so many directories.
-fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
+pub(super) fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
     listing(ListFormat::Names, count, local, dtp)
 }
 

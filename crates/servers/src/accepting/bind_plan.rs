@@ -69,11 +69,15 @@ pub(super) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<Bin
         address,
         only_v6: is_only_v6(address, is_taken),
     };
-    let missing = wanted
-        .iter()
-        .copied()
-        .filter(|&address| is_missing(address));
-    missing.map(bind).collect()
+    let mut missing: Vec<SocketAddr> = Vec::new();
+    for &address in wanted {
+        // With port 0, each gets a port of its own.
+        let is_listed_twice = address.port() != 0 && missing.contains(&address);
+        if is_missing(address) && !is_listed_twice {
+            missing.push(address);
+        }
+    }
+    missing.into_iter().map(bind).collect()
 }
 
 /// Whether `address` has to be bound for IPv6 only: it is `[::]`, and another listener has
@@ -139,6 +143,12 @@ mod tests {
         check("0.0.0.0:1", "0.0.0.0:1 [::]:1!", "");
         check("0.0.0.0:1 [::]:2", "[::]:2", "0.0.0.0:1");
         check("[::]:0", "0.0.0.0:0", "[::]:0");
+    }
+
+    #[test]
+    fn an_address_that_was_listed_twice_was_said_to_be_in_use() {
+        check("127.0.0.1:1 127.0.0.1:1", "", "127.0.0.1:1");
+        check("127.0.0.1:0 127.0.0.1:0", "", "127.0.0.1:0 127.0.0.1:0");
     }
 
     #[test]
