@@ -138,7 +138,8 @@ impl Division {
     fn come_in(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.since);
         let active = self.active();
-        self.since = now;
+        // Another loop's turn may have begun later.
+        self.since = self.since.max(now);
         if active == 0 {
             let room = self.rate.room(Duration::ZERO, 1);
             self.surplus = (self.surplus + credit(time)).min(credit(room));

@@ -261,6 +261,21 @@ mod tests {
     }
 
     #[test]
+    fn loops_whose_turns_began_at_other_times_multiplied_the_rate() {
+        let (rates, start) = (UserRates::default(), Instant::now());
+        let mut shares = [0; 2].map(|_| begin(&rates, 1 << 20, start));
+        let mut moved = 0;
+        for millis in 10..10_000 {
+            for (share, behind) in shares.iter_mut().zip([0, 10]) {
+                let now = start + Duration::from_millis(millis - behind);
+                moved += move_bytes(share, usize::MAX, now);
+            }
+        }
+        let ideal = 10 << 20;
+        assert!(moved.abs_diff(ideal) <= ideal / 50, "{moved} of {ideal}");
+    }
+
+    #[test]
     fn a_session_from_before_a_reload_undid_the_new_rate_for_all() {
         let (rates, now) = (UserRates::default(), Instant::now());
         let moved_in_a_second = |share: &mut RateShare| -> usize {
