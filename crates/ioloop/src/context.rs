@@ -310,8 +310,8 @@ impl<'a> Context<'a> {
         self.io_loop.sources.is_due(source)
     }
 
-    /// Sets whether `source` is served after the others in a turn, as one that moves much data each
-    /// time that its handler is called, such as a large transfer; it is not at first.
+    /// Sets whether `source` is served after the others in a turn, as one that takes long each time
+    /// that its handler is called, such as a large transfer; it is not at first.
     ///
     /// A turn serves some of these sources, in order, and leaves the rest to the next turn, in
     /// which all others come first. So these wait for a few such calls, and not for all.

@@ -12,7 +12,7 @@ use crate::panics::{caught, drop_safely};
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
-/// How many sources that move much data are served in a turn at least.
+/// How many sources that take long are served in a turn at least.
 const BULK_CALLS: usize = 2;
 
 /// What a timer calls.
@@ -62,7 +62,7 @@ impl IoLoop {
         true
     }
 
-    /// Serves each source that is ready, but of those that move much data only some: the others of
+    /// Serves each source that is ready, but of those that take long only some: the others of
     /// these wait for the next turn, in which what has become ready meanwhile comes first.
     pub(crate) fn serve_sources(&mut self) {
         // What is queued again waits for the next turn, too.
@@ -77,7 +77,7 @@ impl IoLoop {
         }
     }
 
-    /// Serves up to `queued` of the sources that move much data: a few, and more as long as they
+    /// Serves up to `queued` of the sources that take long: a few, and more as long as they
     /// have not taken as much time as the turn had before. So neither kind takes more than about
     /// half of the time from the other.
     fn serve_bulk(&mut self, queued: usize) {

@@ -65,8 +65,8 @@ pub trait Handler: 'static {
     /// Serves a source that is ready for what the handler is interested in.
     ///
     /// Called once per turn until an operation through [`Context::try_io`] fails with
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest changes; a source that moves much
-    /// data ([`Context::set_bulk`]) may have to wait for later turns. So a handler may stop early,
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest changes; a source that takes long
+    /// ([`Context::set_bulk`]) may have to wait for later turns. So a handler may stop early,
     /// to leave the loop to others, and is called again. A read at the end of a stream never
     /// blocks: a handler that keeps such a source has to clear its interest in reading.
     ///

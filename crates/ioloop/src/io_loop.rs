@@ -25,7 +25,7 @@ use crate::turn::Turn;
 ///
 /// A turn waits for the first event or deadline. It then runs what other threads have sent, serves
 /// each ready source once, in the order in which they became ready, and fires the timers that are
-/// due. Of sources that move much data, some may have to wait for the next turn
+/// due. Of sources that take long, some may have to wait for the next turn
 /// ([`set_bulk`](Context::set_bulk)). Dropping the loop closes it; see [`close`](Self::close).
 ///
 /// # Examples

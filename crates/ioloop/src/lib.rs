@@ -12,7 +12,7 @@
 //! The system reports once that a source has become ready. The loop remembers this until an
 //! operation fails with [`WouldBlock`](std::io::ErrorKind::WouldBlock). Until then, it calls the
 //! handler once per turn, provided that the handler is [interested](Interest) in that readiness; of
-//! sources that move [much data](Context::set_bulk), some wait for later turns. It follows that
+//! sources that take [long](Context::set_bulk), some wait for later turns. It follows that
 //!
 //! - a handler may do as much or as little per call as is fair to the others: if it leaves
 //!   something undone, it is called again, after all other handlers;

@@ -35,7 +35,7 @@ const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 pub(crate) struct Sources {
     slots: Slab<Source>,
     queue: VecDeque<SourceId>,
-    /// The queue of the sources that move much data per call.
+    /// The queue of the sources that take long per call.
     bulk: VecDeque<SourceId>,
     dropped: Rc<Dropped>,
 }
@@ -149,7 +149,7 @@ impl Sources {
         self.taken(id)
     }
 
-    /// Takes the first ready source from the queue of those that move much data.
+    /// Takes the first ready source from the queue of those that take long.
     pub(crate) fn dequeue_bulk(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
         while let Some(id) = self.bulk.pop_front() {
             let taken = self.taken(id);

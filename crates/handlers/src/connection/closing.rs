@@ -85,21 +85,22 @@ impl Connection {
     }
 
     /// Tells the loop what the connection waits for: the client's next command if replies were
-    /// `all_sent`, or room for the remaining ones unless the last download `holds` them.
+    /// `all_sent`, or room for the remaining ones unless the last download `holds` them. What can
+    /// go on without the client does so in the next turn, after the other clients.
     fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
         let ControlSocket::Open(control) = &self.socket else {
             return;
         };
-        control.set_interest(self.session.is_working(), !holds, cx);
         if all_sent {
             cx.expect_answer(self.client.service.busy_poll);
         }
-        let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        let goes_on = all_sent && (to_replies || control.has_ended());
-        if goes_on || self.may_hand_over_line() {
-            // Continued in the next turn, after the other clients.
-            cx.notifier().notify();
-        }
+        let listing = self.pump.as_ref().filter(|pump| pump.adds_to_replies());
+        let is_slow = listing.is_some_and(|it| it.has_used_much()) || self.line_budget.took_long();
+        let goes_on = (listing.is_some() && control.is_flushed())
+            || (all_sent && control.has_ended())
+            || self.may_hand_over_line();
+        cx.set_bulk(control.id(), is_slow);
+        control.set_interest(self.session.is_working(), !holds, goes_on, cx);
     }
 
     /// Whether a connection without a control connection closes or continues.

@@ -167,15 +167,21 @@ impl Control {
 
     /// Tells the loop which events to report. While the session is `working` and there is no room
     /// to read, the end of the client's side is one of them. Room for replies is reported only if
-    /// they may be `sent`.
-    pub(super) fn set_interest(&self, working: bool, sent: bool, cx: &mut Context<'_>) {
+    /// they may be `sent`, or at once if the session `goes_on` by itself.
+    pub(super) fn set_interest(
+        &self,
+        working: bool,
+        sent: bool,
+        goes_on: bool,
+        cx: &mut Context<'_>,
+    ) {
         let mut interest = Interest::NONE;
         if self.wants_more() {
             interest |= Interest::READ;
         } else if working && !self.has_ended_its_side() {
             interest |= Interest::HANGUP;
         }
-        if sent && !self.is_flushed() {
+        if goes_on || (sent && !self.is_flushed()) {
             interest |= Interest::WRITE;
         }
         cx.set_interest(self.stream.id(), self.stream.interest(interest));

@@ -14,10 +14,13 @@ use crate::Verdict;
 use crate::jobs::{Account, Payload};
 
 /// Most lines taken from one client in one turn of the loop.
-const LINES: usize = 32;
+const LINES: u32 = 32;
 
 /// How long a client's lines may take in one turn. The rest waits for the next one.
 const LINES_TIME: Duration = Duration::from_millis(1);
+
+/// A client whose lines take so long in a turn is served after those whose lines take less.
+const LONG: Duration = Duration::from_micros(100);
 
 /// How much a client has used of what its lines may take in a turn. The loop may call a connection
 /// twice in one turn: because a job has ended, and because lines have come.
@@ -25,8 +28,10 @@ const LINES_TIME: Duration = Duration::from_millis(1);
 pub(super) struct LineBudget {
     /// When the turn began.
     turn: Option<Instant>,
-    lines: usize,
     time: Duration,
+    lines: u32,
+    /// Whether the lines of the last turn that had any took long.
+    took_long: bool,
 }
 
 impl LineBudget {
@@ -35,13 +40,25 @@ impl LineBudget {
         if self.turn != Some(turn) {
             *self = Self {
                 turn: Some(turn),
+                took_long: self.took_long,
                 ..Self::default()
             };
         }
     }
 
+    /// Notes how long the lines of this turn have taken.
+    fn note(&mut self, time: Duration) {
+        self.time = time;
+        self.took_long = time >= LONG;
+    }
+
     fn is_used_up(&self) -> bool {
         self.lines >= LINES || self.time >= LINES_TIME
+    }
+
+    /// Whether the lines of the last turn that had any took long. Those that come next may do too.
+    pub(super) fn took_long(&self) -> bool {
+        self.took_long
     }
 }
 
@@ -53,7 +70,7 @@ impl Connection {
         loop {
             self.carry_out_effects(cx);
             if let Some(began) = began {
-                self.line_budget.time = before + began.elapsed();
+                self.line_budget.note(before + began.elapsed());
             }
             // The end of the client's side behind the last line must be noticed now: no later event
             // would report it.
@@ -227,6 +244,7 @@ mod tests {
 
     #[test]
     fn a_client_that_sent_on_was_given_several_shares_of_a_turn() {
+        let share = LINES as usize;
         let taken = Arc::new(AtomicUsize::new(0));
         let counter = Counter(Arc::clone(&taken));
         let handler = FtpHandler::new(DummyAuthorizer::new()).observer(counter);
@@ -234,15 +252,15 @@ mod tests {
         let (mut client, stream) = sockets();
         let mut events = alone(connection(&service, stream));
         let (mut sent, mut done) = (0, 0);
-        while done < 10 * LINES {
+        while done < 10 * share {
             // Some are left of each turn, and more come in the next.
-            if sent < 10 * LINES {
-                client.write_all(&b"NOOP\r\n".repeat(2 * LINES)).unwrap();
-                sent += 2 * LINES;
+            if sent < 10 * share {
+                client.write_all(&b"NOOP\r\n".repeat(2 * share)).unwrap();
+                sent += 2 * share;
             }
             events.turn(None).unwrap();
             let in_turn = taken.swap(0, Ordering::Relaxed);
-            assert!(in_turn <= LINES, "{in_turn}");
+            assert!(in_turn <= share, "{in_turn}");
             done += in_turn;
         }
     }

@@ -194,6 +194,9 @@ impl Connection {
         if ready.hung_up() && self.session.is_working() {
             control.note_hangup();
         }
+        if ready.writable() && self.pump.as_ref().is_some_and(|it| it.adds_to_replies()) {
+            self.run_pump(cx);
+        }
         // A handshake may have waited for room to send.
         if ready.readable() || self.security.is_handshake() {
             self.receive(cx);

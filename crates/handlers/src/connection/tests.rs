@@ -276,3 +276,51 @@ fn stat_showed_no_bytes_that_had_come_while_an_observer_judged_it() {
     let shown = dialogue.expect(" Data connection");
     assert_eq!(shown.trim(), "Data connection open: 13 bytes received.");
 }
+
+/// Takes long over a few commands.
+struct Slow;
+
+impl Observer for Slow {
+    fn is_inline(&self) -> bool {
+        true
+    }
+
+    fn on_command(&self, _: &ObservedSession, _: &ObservedCommand) -> Verdict {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(50) {}
+        Verdict::Allow
+    }
+}
+
+#[test]
+fn the_lines_of_many_clients_that_took_long_were_all_served_in_each_turn() {
+    let service = service(serving(MemoryFs::new()).observer(Slow));
+    let mut events = IoLoop::new().unwrap();
+    let lines = "NOOP\r\n".repeat(200);
+    let lines = format!("USER user\r\nPASS 12345\r\n{lines}QUIT\r\n");
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let (mut client, stream) = sockets();
+        client.write_all(lines.as_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        events.add(Box::new(connection(&service, stream))).unwrap();
+        clients.push((client, String::new()));
+    }
+    let mut fewest = clients.len();
+    let have = |reply| move |(_, got): &(TcpStream, String)| got.contains(reply);
+    while !clients.iter().all(have("\n221 ")) {
+        let all_go_on = clients.iter().all(have("\n230 "));
+        events.turn(Some(Duration::from_millis(10))).unwrap();
+        let served = clients.iter_mut().filter_map(|(client, got)| {
+            let before = got.len();
+            // It would block at the end of what has come.
+            let _ = client.read_to_string(got);
+            (got.len() > before).then_some(())
+        });
+        let served = served.count();
+        if all_go_on && !clients.iter().any(have("\n221 ")) {
+            fewest = fewest.min(served);
+        }
+    }
+    assert!(fewest < clients.len(), "{fewest}");
+}

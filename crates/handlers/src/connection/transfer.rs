@@ -77,12 +77,7 @@ impl Connection {
         act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
     ) {
         match self.call_pump(cx, act) {
-            None | Some(Step::Wait(_) | Step::Working | Step::Pause(_)) => {}
-            Some(Step::Yield) => {
-                if self.pump.as_ref().is_some_and(|pump| pump.is_to_replies()) {
-                    cx.notifier().notify();
-                }
-            }
+            None | Some(Step::Wait(_) | Step::Yield | Step::Working | Step::Pause(_)) => {}
             Some(Step::AllReceived) => self.finish_upload(cx),
             Some(Step::Ended(end, refusal)) => self.end_transfer(end, refusal, cx),
         }

@@ -14,8 +14,9 @@ pub(super) const TURN_BYTES: usize = 1 << 20;
 /// Most bytes that it moves in its first turn, in which many transfers may begin at once.
 pub(super) const FIRST_BYTES: usize = 256 << 10;
 
-/// A transfer that moves so much in a turn, in bytes, is served after what takes less time.
-const MUCH: u64 = 64 << 10;
+/// A transfer that uses so much of its share of a turn, in bytes, is served after what takes less
+/// time.
+const MUCH: usize = 64 << 10;
 
 /// The least that a piece counts for in a turn, in bytes, for the time of its system calls.
 pub(super) const PIECE_COST: usize = 4 << 10;
@@ -27,12 +28,12 @@ pub(crate) struct Meter {
     throttle: Throttle,
     /// The user's rate, if there is one. Other transfers may share it.
     shared: Option<Box<RateShare>>,
-    /// How many bytes are left of the current turn.
+    /// The share of the current turn, in bytes.
+    share: usize,
+    /// How much is left of it.
     budget: usize,
     /// When the current turn began.
     turn: Option<Instant>,
-    /// How many bytes had been moved before it.
-    before: u64,
 }
 
 impl Meter {
@@ -43,9 +44,9 @@ impl Meter {
             progress: now,
             throttle,
             shared: shared.map(Box::new),
+            share: 0,
             budget: 0,
             turn: None,
-            before: 0,
         }
     }
 
@@ -86,11 +87,11 @@ impl Meter {
     /// a job and the data connection may both run the pump in one turn.
     pub(crate) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
-            self.budget = match self.bytes {
+            self.share = match self.bytes {
                 0 => FIRST_BYTES,
                 _ => TURN_BYTES,
             };
-            (self.turn, self.before) = (Some(turn), self.bytes);
+            (self.turn, self.budget) = (Some(turn), self.share);
         }
     }
 
@@ -117,9 +118,9 @@ impl Meter {
         self.budget == 0
     }
 
-    /// Whether much was moved in the current turn.
-    pub(super) fn has_moved_much(&self) -> bool {
-        self.bytes - self.before >= MUCH
+    /// Whether much of the current turn was used, for bytes or for other work.
+    pub(super) fn has_used_much(&self) -> bool {
+        self.share - self.budget >= MUCH
     }
 
     /// Counts other work, in bytes that could have been moved in the same time.
@@ -179,5 +180,18 @@ mod tests {
         });
         assert_eq!(pieces.count(), FIRST_BYTES / PIECE_COST);
         assert_eq!(meter.bytes(), (FIRST_BYTES / PIECE_COST) as u64);
+    }
+
+    #[test]
+    fn work_that_moved_no_bytes_was_nothing() {
+        let now = Instant::now();
+        let mut meter = Meter::new(Throttle::new(0, now), None, now);
+        meter.begin(now);
+        meter.moved(MUCH - 1, now);
+        assert!(!meter.has_used_much());
+        meter.charge(1);
+        assert!(meter.has_used_much());
+        meter.begin(now + Duration::from_nanos(1));
+        assert!(!meter.has_used_much());
     }
 }

@@ -417,7 +417,7 @@ impl Pump {
                 turn::warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);
             }
-            pcx.cx.set_bulk(stream.id(), self.meter.has_moved_much());
+            pcx.cx.set_bulk(stream.id(), self.meter.has_used_much());
             pcx.cx.set_interest(stream.id(), interest);
         }
         step
@@ -445,9 +445,15 @@ impl Pump {
         self.route.stream().map(|stream| stream.id())
     }
 
-    /// Whether this is a listing sent as a reply.
-    pub(crate) fn is_to_replies(&self) -> bool {
-        matches!(self.route, Route::Reply(_))
+    /// Whether this is a listing sent as a reply that goes on when there is room for more replies:
+    /// no thread works on it.
+    pub(crate) fn adds_to_replies(&self) -> bool {
+        matches!(&self.route, Route::Reply(produce) if !produce.is_on_thread())
+    }
+
+    /// Whether the transfer used much of its last turn.
+    pub(crate) fn has_used_much(&self) -> bool {
+        self.meter.has_used_much()
     }
 
     /// Whether a pause for the rate is over.
