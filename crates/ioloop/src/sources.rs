@@ -163,7 +163,7 @@ impl Sources {
     fn taken(&mut self, id: SourceId) -> Option<(SourceId, HandlerId, Ready)> {
         let source = self.slots.get_mut(id.0)?;
         source.queued = false;
-        let ready = source.ready.and(source.interest);
+        let ready = source.due();
         // No operation clears the hangup, so it is cleared when it is reported.
         source.ready = source.ready.without(ready.and(Interest::HANGUP));
         (ready != Interest::NONE).then_some((id, source.owner, Ready(ready)))
@@ -173,7 +173,7 @@ impl Sources {
     pub(crate) fn enqueue(&mut self, id: SourceId) {
         if let Some(source) = self.slots.get_mut(id.0)
             && !source.queued
-            && source.ready.and(source.interest) != Interest::NONE
+            && source.is_due()
         {
             source.queued = true;
             match source.is_bulk {
@@ -197,7 +197,7 @@ impl Sources {
         for queue in [&mut self.queue, &mut self.bulk] {
             while let Some(&id) = queue.front() {
                 match self.slots.get_mut(id.0) {
-                    Some(source) if source.ready.and(source.interest) != Interest::NONE => {
+                    Some(source) if source.is_due() => {
                         return true;
                     }
                     Some(source) => source.queued = false,
@@ -234,9 +234,7 @@ impl Sources {
 
     /// Whether a source is ready for what its handler wants, as far as is known.
     pub(crate) fn is_due(&self, id: SourceId) -> bool {
-        self.slots
-            .get(id.0)
-            .is_some_and(|source| source.ready.and(source.interest) != Interest::NONE)
+        self.slots.get(id.0).is_some_and(Source::is_due)
     }
 
     /// Whether there is any source.
@@ -274,6 +272,17 @@ struct Source {
     interest: Interest,
     queued: bool,
     is_bulk: bool,
+}
+
+impl Source {
+    /// What it is ready for, of what its handler wants.
+    fn due(&self) -> Interest {
+        self.ready.and(self.interest)
+    }
+
+    fn is_due(&self) -> bool {
+        self.due() != Interest::NONE
+    }
 }
 
 /// Held by a socket; frees the slot of its source when dropped.
