@@ -10,7 +10,7 @@ use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{Context, LoopHandle};
 
 use crate::ServerError;
-use crate::accepting::{Listeners, PlannedChange};
+use crate::accepting::Listeners;
 use crate::processes::StopRequest;
 use crate::shared::Shared;
 
@@ -107,12 +107,16 @@ impl ServerHandle {
     /// settings, but 5 seconds later they can no longer log in with them: a client that tries is
     /// sent 421 and has to connect again.
     ///
+    /// Of several changes of the settings, the last call counts, even if an earlier
+    /// [`set_handler_and_addresses`](Self::set_handler_and_addresses) still waits for its turn.
+    ///
     /// # Errors
     ///
     /// [`SettingsError`] naming the first invalid setting; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         if let Some(shared) = self.shared() {
             let renewed = new_service(&shared, handler.into())?;
+            drop(shared.listeners().take_planned_service());
             drop(shared.replace_service(renewed));
         }
         Ok(())
@@ -136,14 +140,7 @@ impl ServerHandle {
             return Ok(());
         };
         let renewed = new_service(&shared, handler.into())?;
-        let change = plan(&shared, addresses, backlog)?;
-        self.call_soon(shared, move |shared, cx| {
-            // This runs on the loop that accepts, so no client is accepted between the two changes.
-            let replaced = shared.replace_service(renewed);
-            shared.listeners().apply(&change, shared, cx);
-            shared.drop_service(replaced);
-        });
-        Ok(())
+        self.change(shared, Some(renewed), addresses, backlog)
     }
 
     /// Hands an open file, under a number below 128, to each other process that serves now, for
@@ -192,9 +189,29 @@ impl ServerHandle {
         let Some(shared) = self.shared() else {
             return Ok(());
         };
-        let change = plan(&shared, addresses, backlog)?;
+        self.change(shared, None, addresses, backlog)
+    }
+
+    /// Plans the change to `addresses` and to a `renewed` service, binds the new ones, and has the
+    /// loop apply it.
+    fn change(
+        &self,
+        shared: Arc<Shared>,
+        renewed: Option<Arc<Service>>,
+        addresses: &[SocketAddr],
+        backlog: u32,
+    ) -> Result<(), ServerError> {
+        if addresses.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let frees = shared.supervisor().is_none();
+        let listeners = shared.listeners();
+        let (change, unneeded) = listeners.plan(addresses, backlog, frees, renewed)?;
+        drop(unneeded);
         self.call_soon(shared, move |shared, cx| {
-            shared.listeners().apply(&change, shared, cx);
+            if let Some(replaced) = shared.listeners().apply(&change, shared, cx) {
+                shared.drop_service(replaced);
+            }
         });
         Ok(())
     }
@@ -229,19 +246,6 @@ fn new_service(shared: &Shared, handler: FtpHandler) -> Result<Arc<Service>, Set
         renewed.find_masquerade_address();
     }
     Ok(renewed)
-}
-
-/// Plans the change to `addresses`, and binds the new ones.
-fn plan(
-    shared: &Shared,
-    addresses: &[SocketAddr],
-    backlog: u32,
-) -> Result<Arc<PlannedChange>, ServerError> {
-    if addresses.is_empty() {
-        return Err(ServerError::NoAddress);
-    }
-    let frees = shared.supervisor().is_none();
-    shared.listeners().plan(addresses, backlog, frees)
 }
 
 impl fmt::Debug for ServerHandle {
@@ -337,6 +341,38 @@ mod tests {
             assert_eq!(server.local_addrs(), [old]);
         }
         TcpListener::bind(new).unwrap();
+    }
+
+    /// Checks that `Last.` greets at the address that a server is given by changes before its turn.
+    #[track_caller]
+    fn check_last(change: impl FnOnce(&ServerHandle, SocketAddr)) {
+        let (mut server, new) = server();
+        change(&server.handle().unwrap(), new);
+        turn(&mut server);
+        assert_eq!(server.local_addrs(), [new]);
+        let client = TcpStream::connect(new).unwrap();
+        assert_eq!(greeting(&mut server, client), "220 Last.\r\n");
+    }
+
+    #[test]
+    fn settings_that_were_replaced_before_their_turn_came_back() {
+        let set_both = |handle: &ServerHandle, banner: &str, address| {
+            let renewed = handler().banner(banner);
+            let set = handle.set_handler_and_addresses(renewed, &[address], 1);
+            set.unwrap();
+        };
+        check_last(|handle, new| {
+            set_both(handle, "First.", new);
+            handle.set_handler(handler().banner("Last.")).unwrap();
+        });
+        check_last(|handle, new| {
+            set_both(handle, "First.", new);
+            set_both(handle, "Last.", new);
+        });
+        check_last(|handle, new| {
+            set_both(handle, "Last.", handle.local_addrs()[0]);
+            handle.set_addresses(&[new], 1).unwrap();
+        });
     }
 
     /// Uses the server when it is dropped.

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ftpdlib_handlers::Service;
 
 use super::bind_plan::{self, BindAddress, BoundTo};
 use super::listeners::BoundListener;
@@ -12,13 +14,13 @@ use crate::ServerError;
 pub(crate) struct PlannedChange(Mutex<Option<Change>>);
 
 impl PlannedChange {
-    /// Plans that nothing changes.
-    pub(super) fn none() -> Self {
-        Self(Mutex::new(None))
+    /// Plans that no listener changes.
+    pub(super) fn without_listeners() -> Self {
+        Self(Mutex::new(Some(Change::default())))
     }
 
-    /// Plans a change of the listeners `open` that replaces an `earlier` plan; see
-    /// [`Listeners::plan`](super::Listeners::plan).
+    /// Plans a change of the listeners `open` that replaces an `earlier` plan, but for its service;
+    /// see [`Listeners::plan`](super::Listeners::plan).
     pub(super) fn replacing(
         earlier: Option<&Self>,
         open: impl Iterator<Item = BoundTo>,
@@ -47,11 +49,14 @@ impl PlannedChange {
         let freed = if closing_frees { &going[..] } else { &[] };
         let (mut bound, bind_after_close) = bind_missing(missing, backlog, freed)?;
         // Nothing can fail from here on.
+        let mut service = None;
         if let Some(replaced) = earlier.as_deref_mut().and_then(Option::take) {
             let held = replaced.bound.into_iter();
             bound.extend(held.filter(|held| kept.contains(&held_for(held))));
+            service = replaced.service;
         }
         Ok(Self(Mutex::new(Some(Change {
+            service,
             addresses: addresses.to_vec(),
             backlog,
             bound,
@@ -64,13 +69,26 @@ impl PlannedChange {
         self.lock().take()
     }
 
+    /// Adds a service to the change, and returns the one that it had.
+    pub(super) fn set_service(&self, service: Arc<Service>) -> Option<Arc<Service>> {
+        self.lock().as_mut()?.service.replace(service)
+    }
+
+    /// Takes the service out of the change.
+    pub(super) fn take_service(&self) -> Option<Arc<Service>> {
+        self.lock().as_mut()?.service.take()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Change>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A change of the listeners.
+/// A change of the listeners, and maybe of the service.
+#[derive(Default)]
 pub(super) struct Change {
+    /// Serves clients from the change on, if it is not the service that does already.
+    pub(super) service: Option<Arc<Service>>,
     /// All wanted addresses.
     pub(super) addresses: Vec<SocketAddr>,
     backlog: u32,

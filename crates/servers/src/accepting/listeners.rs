@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use ftpdlib_handlers::Service;
 use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
 use socket2::SockRef;
@@ -195,11 +196,15 @@ impl Listeners {
     }
 
     /// Plans a change after which the server listens on exactly these `addresses`, and binds the
-    /// new ones.
+    /// new ones; with a `service`, that serves clients from then on.
     ///
     /// `closing_frees` says whether the system frees an address once its listener is closed here.
-    /// The new plan replaces one that is not applied yet, and takes over what that one has bound.
-    /// After the close, nothing is bound and nothing will change.
+    /// The new plan replaces one that is not applied yet, and takes over what that one has bound,
+    /// and its service, unless it has one itself. After the close, nothing is bound and no listener
+    /// will change.
+    ///
+    /// Also returns a service that was planned and is not needed now, which must be dropped without
+    /// a lock held.
     ///
     /// # Errors
     ///
@@ -209,31 +214,45 @@ impl Listeners {
         addresses: &[SocketAddr],
         backlog: u32,
         closing_frees: bool,
-    ) -> Result<Arc<PlannedChange>, ServerError> {
+        service: Option<Arc<Service>>,
+    ) -> Result<(Arc<PlannedChange>, Option<Arc<Service>>), ServerError> {
         let mut state = self.lock();
-        if state.phase == Phase::Closed {
-            return Ok(Arc::new(PlannedChange::none()));
-        }
-        let earlier = state.planned.upgrade();
-        let open = state.open.iter().map(|listener| listener.bound_to);
-        let planned =
-            PlannedChange::replacing(earlier.as_deref(), open, addresses, backlog, closing_frees)?;
+        let planned = if state.phase == Phase::Closed {
+            PlannedChange::without_listeners()
+        } else {
+            let earlier = state.planned.upgrade();
+            let open = state.open.iter().map(|listener| listener.bound_to);
+            PlannedChange::replacing(earlier.as_deref(), open, addresses, backlog, closing_frees)?
+        };
+        let replaced = service.and_then(|service| planned.set_service(service));
         let planned = Arc::new(planned);
         state.planned = Arc::downgrade(&planned);
-        Ok(planned)
+        Ok((planned, replaced))
     }
 
-    /// Applies a change, on the loop that accepts, unless another change has replaced it.
+    /// Takes the service out of a planned change: another one has replaced it. Must be dropped
+    /// without a lock held.
+    pub(crate) fn take_planned_service(&self) -> Option<Arc<Service>> {
+        let state = self.lock();
+        state.planned.upgrade()?.take_service()
+    }
+
+    /// Applies a change, on the loop that accepts, unless another change has replaced it. No client
+    /// is accepted while this runs. Returns the service that was replaced, if one was, as
+    /// [`Shared::replace_service`] does.
     pub(crate) fn apply(
         &self,
         planned: &PlannedChange,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
-    ) {
+    ) -> Option<Arc<Service>> {
         let mut state = self.lock();
-        let Some(change) = planned.take().filter(|_| state.phase == Phase::Open) else {
-            return;
-        };
+        let mut change = planned.take()?;
+        let renewed = change.service.take();
+        let replaced = renewed.map(|renewed| shared.replace_service(renewed));
+        if state.phase != Phase::Open {
+            return replaced;
+        }
         let (staying, going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.open)
             .into_iter()
             .partition(|listener| listener.bound_to.stays(&change.addresses));
@@ -256,6 +275,7 @@ impl Listeners {
         }
         let open = state.open.iter();
         state.addresses = open.map(|listener| listener.bound_to.address).collect();
+        replaced
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,6 @@ mod proxy_handshake;
 mod refused;
 
 pub(crate) use bind_plan::{BindAddress, is_only_v6};
-pub(crate) use change::PlannedChange;
 pub(crate) use client::{Client, ClientToken};
 pub(crate) use listeners::{BoundListener, Listeners};
 pub(crate) use proxy_handshake::ProxyHandshake;
