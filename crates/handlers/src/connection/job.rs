@@ -283,7 +283,7 @@ mod tests {
         for _ in 0..100 {
             let gate = Arc::clone(&gate);
             let wait = move || drop(gate.read());
-            service.login_lane.submit(wait).unwrap();
+            service.lanes.login.submit(wait).unwrap();
         }
         let (mut client, stream) = sockets();
         let mut events = alone(connection(&service, stream));

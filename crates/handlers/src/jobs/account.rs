@@ -90,18 +90,20 @@ impl Account {
 
     /// The lane of jobs that are too large for the loop.
     pub(crate) fn large_lane(&self) -> &Lane {
-        self.lane().unwrap_or(&self.client.service.large_lane)
+        self.lane().unwrap_or(&self.client.service.lanes.large)
     }
 
     /// The lane of this user's digests and copies.
     pub(crate) fn work_lane(&self) -> &WorkLane {
         let lanes = self.lanes.as_ref();
-        lanes.map_or(&self.client.service.work_lane, |lanes| &lanes.work)
+        lanes.map_or(&self.client.service.lanes.work, |lanes| &lanes.work)
     }
 
     /// The helpers for long jobs on the loop; `None` if no job runs there.
     pub(super) fn helpers(&self) -> Option<&Helpers> {
-        self.lanes.is_none().then_some(&self.client.service.helpers)
+        self.lanes
+            .is_none()
+            .then_some(&self.client.service.lanes.helpers)
     }
 
     /// The network of the client's address: clients of one network share their turns.

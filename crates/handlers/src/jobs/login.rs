@@ -81,7 +81,7 @@ pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local())
-        && service.homes.is_local(&login.home)
+        && service.local_homes.contains(&login.home)
         && !has_remote_mount_near(&login.home).unwrap_or(true)
 }
 
@@ -104,7 +104,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     })?;
     let filesystem = make_filesystem(client, &mut login).inspect_err(|_| {
         // What has taken its place may block.
-        service.homes.note(&named, false);
+        service.local_homes.note(&named, false);
     })?;
     login.home_path = home_path(&*filesystem, &login.home);
     // A link may lead to another home each time.
@@ -115,10 +115,10 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // The authorizer is asked with the server's own rights, not as the user.
     drop(guard);
     if service.filesystem.is_none() {
-        service.homes.note(&named, is_local && is_linkless);
+        service.local_homes.note(&named, is_local && is_linkless);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lanes = (!in_place).then(|| service.homes.lanes(&named));
+    let lanes = (!in_place).then(|| service.lanes.of_home(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -301,11 +301,11 @@ mod tests {
         users.add_user(User::new("user", "12345", &home)).unwrap();
         let service = service(FtpHandler::new(users));
         let is_local = enter_as_user(&service).lane().is_none();
-        assert_eq!(service.homes.is_local(&home), is_local);
+        assert_eq!(service.local_homes.contains(&home), is_local);
         fs::rename(&home, &aside).unwrap();
         symlink(&aside, &home).unwrap();
         // Not by the first who comes then, and so not on the loop by the next.
         assert!(log_in_as_user(&service).is_err());
-        assert!(!service.homes.is_local(&home));
+        assert!(!service.local_homes.contains(&home));
     }
 }

@@ -48,7 +48,7 @@ impl RunsOn {
 
     /// Where a custom command runs.
     pub(crate) fn of_command(client: &Client) -> Self {
-        Self::Lane(client.service.command_lane.clone())
+        Self::Lane(client.service.lanes.command.clone())
     }
 
     /// Where `credentials` are checked.
@@ -56,7 +56,7 @@ impl RunsOn {
         if credentials.are_checked_at_once(client) {
             return Self::Here;
         }
-        let lane = client.service.login_lane.clone();
+        let lane = client.service.lanes.login.clone();
         Self::InTurn(lane, client_network(client.peer))
     }
 
@@ -66,7 +66,7 @@ impl RunsOn {
         if enters_at_once(client, login) {
             return Self::Here;
         }
-        Self::Lane(client.service.homes.lanes(&login.home).jobs.clone())
+        Self::Lane(client.service.lanes.of_home(&login.home).jobs.clone())
     }
 
     /// Runs `job`, which gets `about`.

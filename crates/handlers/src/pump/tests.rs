@@ -454,7 +454,7 @@ impl Handler for BrokenOff {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let listing = self.listing.take().unwrap();
         let account = Arc::clone(&listing.payload.account);
-        let lane = &account.service().sorting_lane;
+        let lane = &account.service().lanes.sorting;
         let gates: Vec<_> = iter::repeat_with(|| {
             let (open, gate) = mpsc::channel::<()>();
             lane.submit(move || gate.recv().unwrap_or_default())

@@ -1,8 +1,9 @@
 //! What all connections of a server share.
 
-mod homes;
 mod host_name;
+mod lanes;
 mod limits;
+mod local_homes;
 mod one_at_a_time;
 mod rates;
 mod sessions;
@@ -15,34 +16,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::Authorizer;
-use ftpdlib_ioloop::{Lane, Pool};
+use ftpdlib_ioloop::Pool;
 use ftpdlib_session::SessionConfig;
 
-use crate::jobs::{Helpers, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
 use crate::proxy::Proxies;
 use crate::settings::{FilesystemFactory, Greeting, PassivePorts};
 use crate::{CustomCommand, DtpHandler, FtpHandler, MasqueradeAddress, SettingsError};
 
-use homes::Homes;
 use host_name::HostName;
+use lanes::Lanes;
 pub use limits::{LimitReached, Limits, ListenerShare, Permit};
+use local_homes::LocalHomes;
 use rates::UserRates;
 pub(crate) use rates::{RateShare, Rates};
 pub(crate) use sessions::Phase;
 pub use sessions::{Reach, Sessions};
 use tls_source::TlsSource;
-
-/// Most logins whose credentials are checked at once. An authorizer may wait for another server
-/// most of that time; one that computes has a limit of its own.
-const LOGINS: usize = 64;
-
-/// Most custom commands that run at once.
-const CUSTOM_COMMANDS: usize = 64;
-
-/// Most jobs that run at once among those too large for a loop. Mostly they wait for a disk.
-const LARGE_JOBS: usize = 32;
 
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
 /// the list of sessions.
@@ -76,17 +67,9 @@ pub struct Service {
     /// The name of the masquerade address, if it has one.
     pub(crate) masquerade: Option<Arc<HostName>>,
     pub(crate) user_rates: Arc<UserRates>,
-    pub(crate) login_lane: Lane,
-    pub(crate) command_lane: Lane,
-    pub(crate) sorting_lane: Lane,
-    /// Jobs on local disks that are too large for the loop.
-    pub(crate) large_lane: Lane,
-    /// Digests and copies on local disks.
-    pub(crate) work_lane: WorkLane,
-    /// For long listings on local disks.
-    pub(crate) helpers: Helpers,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) local_homes: LocalHomes,
     pool: Pool,
-    pub(crate) homes: Homes,
 }
 
 impl Service {
@@ -104,6 +87,7 @@ impl Service {
             limits,
             sessions: Arc::default(),
             user_rates: Arc::default(),
+            lanes: Arc::new(Lanes::new(&pool)),
             pool,
         };
         Self::assemble(handler, shared, None)
@@ -121,6 +105,7 @@ impl Service {
             limits: Arc::clone(&self.limits),
             sessions: Arc::clone(&self.sessions),
             user_rates: Arc::clone(&self.user_rates),
+            lanes: Arc::clone(&self.lanes),
             pool: self.pool.clone(),
         };
         Self::assemble(handler, shared, self.masquerade.as_ref())
@@ -164,6 +149,7 @@ impl Service {
             limits,
             sessions,
             user_rates,
+            lanes,
             pool,
         } = shared;
         handler.check_values()?;
@@ -199,7 +185,6 @@ impl Service {
         let tls = tls.map(|tls| TlsSource::new(tls, pool.lane("certificate", 1)));
         let tls = tls.transpose()?;
         let masquerade = masquerade_host(&masquerade_address, known, &pool)?;
-        let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
             authorizer,
             filesystem,
@@ -208,7 +193,7 @@ impl Service {
             tcp_no_delay,
             use_sendfile,
             mlsd_shows_links,
-            busy_poll: if cpus > 1 {
+            busy_poll: if ftpdlib_sys::usable_cpus() > 1 {
                 busy_poll
             } else {
                 // The client may need the only processor to send its next command.
@@ -228,13 +213,8 @@ impl Service {
             observers: Observers::new(observers, &pool),
             masquerade,
             user_rates,
-            command_lane: pool.lane("command", CUSTOM_COMMANDS),
-            login_lane: pool.lane("login", LOGINS),
-            sorting_lane: pool.optional_lane("listing", cpus),
-            large_lane: pool.optional_lane("large file", LARGE_JOBS),
-            work_lane: WorkLane::local(&pool, cpus),
-            helpers: Helpers::beside_one_of(cpus),
-            homes: Homes::new(pool.clone()),
+            lanes,
+            local_homes: LocalHomes::default(),
             pool,
         }))
     }
@@ -324,6 +304,7 @@ struct Shared {
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
     user_rates: Arc<UserRates>,
+    lanes: Arc<Lanes>,
     pool: Pool,
 }
 

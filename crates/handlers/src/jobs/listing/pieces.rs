@@ -59,7 +59,7 @@ impl ListingStream {
         if self.is_large {
             return Some((account.large_lane(), None));
         }
-        let sorting = || (&account.service().sorting_lane, Some(account.network()));
+        let sorting = || (&account.service().lanes.sorting, Some(account.network()));
         self.is_long().then(sorting)
     }
 
