@@ -91,6 +91,7 @@ impl Division {
     /// long one.
     pub(super) fn enter(&mut self, now: Instant) -> Member {
         self.come_in(now);
+        self.begin_round(Duration::ZERO, now);
         let member = Member {
             round: self.round,
             had: self.fair,

@@ -222,6 +222,20 @@ mod tests {
     }
 
     #[test]
+    fn a_transfer_saved_up_for_hours_beside_those_that_took_nothing() {
+        let (rates, start) = (UserRates::default(), Instant::now());
+        let mut slow = begin(&rates, 1 << 20, start);
+        move_bytes(&mut slow, usize::MAX, start);
+        let mut now = start;
+        for _ in 0..10_000 {
+            now += Duration::from_millis(200);
+            drop(begin(&rates, 1 << 20, now));
+        }
+        let moved = move_bytes(&mut slow, usize::MAX, now);
+        assert!(moved <= 1 << 18, "{moved}");
+    }
+
+    #[test]
     fn a_young_transfer_took_the_part_of_an_old_one() {
         for rate in [5_000, 20_000, 1 << 20] {
             let (rates, start) = (UserRates::default(), Instant::now());
