@@ -14,7 +14,7 @@ const CREDITS_PER_NANO: Credit = 1 << 16;
 const ROUND_SPANS: u32 = 4;
 
 /// A rate that is divided fairly: each active transfer is due an equal part of what comes in, and
-/// whoever comes first takes what the others leave.
+/// those that come take what the others leave.
 ///
 /// It is not known what each of them is due, but how much that is in all: what comes in is added to
 /// `fair`, the part of one transfer that is always active, and each transfer knows up to where it
@@ -110,18 +110,22 @@ impl Division {
         self.surplus += credit(self.rate.time_of(bytes));
     }
 
-    /// Takes the bytes that one of the transfers may move now: what it is due, and all that the
-    /// others have left over.
+    /// Takes the bytes that one of the transfers may move now: what it is due, and of what the
+    /// others have left over as much as has come in since it last took something. Whoever comes
+    /// first after a round has begun takes no more of it than the next.
     pub(super) fn take(&mut self, member: &mut Member, now: Instant) -> usize {
         self.come_in(now);
-        self.begin_round(now.saturating_duration_since(member.last), now);
+        let since = now.saturating_duration_since(member.last);
+        self.begin_round(since, now);
+        let room = self.rate.room(Duration::MAX, self.active());
         match self.round_of(member) {
             Some(round) => round.leave(member),
             // It has left to the others what it was due.
             None => member.had = self.fair,
         }
         let due = self.fair - member.had;
-        let bytes = self.rate.bytes_in(time(due + self.surplus));
+        let left_over = self.surplus.min(credit(since.clamp(SPAN, room)));
+        let bytes = self.rate.bytes_in(time(due + left_over));
         let taken = credit(self.rate.time_of(bytes));
         member.had += taken.min(due);
         self.surplus = self.surplus.saturating_sub(taken.saturating_sub(due));

@@ -222,6 +222,30 @@ mod tests {
     }
 
     #[test]
+    fn who_came_first_after_a_round_took_all_that_slow_ones_left() {
+        for rate in [20_000, 100 << 20] {
+            let (rates, start) = (UserRates::default(), Instant::now());
+            let mut shares = [0; 12].map(|_| begin(&rates, rate, start));
+            let mut moved = [0; 12];
+            for millis in 0..SECONDS * 1000 {
+                let now = start + Duration::from_millis(millis);
+                let of_a_slow_one = (rate / 48 * millis / 1000) as usize;
+                for (index, share) in shares.iter_mut().enumerate() {
+                    let most = match index {
+                        0 | 1 => usize::MAX,
+                        _ => of_a_slow_one - moved[index],
+                    };
+                    moved[index] += move_bytes(share, most, now);
+                }
+            }
+            let (sum, ideal) = (moved.iter().sum::<usize>(), (rate * SECONDS) as usize);
+            assert!(sum >= ideal - ideal / 20, "{sum} of {ideal}");
+            let [first, second, ..] = moved;
+            assert!(first.abs_diff(second) <= ideal / 8, "{first} and {second}");
+        }
+    }
+
+    #[test]
     fn a_transfer_saved_up_for_hours_beside_those_that_took_nothing() {
         let (rates, start) = (UserRates::default(), Instant::now());
         let mut slow = begin(&rates, 1 << 20, start);
