@@ -23,7 +23,9 @@ use crate::timers::TimerId;
 /// # Examples
 ///
 /// ```
+/// use std::cell::Cell;
 /// use std::net::TcpListener;
+/// use std::rc::Rc;
 /// use std::time::Duration;
 ///
 /// use ftpdlib_ioloop::{Connector, IoLoop};
@@ -31,12 +33,15 @@ use crate::timers::TimerId;
 /// let listener = TcpListener::bind("127.0.0.1:0")?;
 /// let addr = listener.local_addr()?;
 ///
+/// let peer = Rc::new(Cell::new(None));
+/// let told = Rc::clone(&peer);
 /// let mut io_loop = IoLoop::new()?;
 /// let connector = Connector::new(addr, move |outcome, _cx| {
-///     assert_eq!(outcome.unwrap().peer_addr().ok(), Some(addr));
+///     told.set(outcome.and_then(|stream| stream.peer_addr()).ok());
 /// });
 /// io_loop.add(Box::new(connector.timeout(Duration::from_secs(30))))?;
 /// io_loop.run()?;
+/// assert_eq!(peer.get(), Some(addr));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Connector {

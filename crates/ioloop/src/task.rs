@@ -18,13 +18,16 @@ use crate::pool::{Lane, Place};
 /// # Examples
 ///
 /// ```
+/// use std::cell::Cell;
 /// use std::io;
+/// use std::rc::Rc;
 ///
 /// use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Lane, Pool, Ready, SourceId, Task};
 ///
 /// struct Sum {
 ///     lane: Lane,
 ///     task: Option<Task<u64>>,
+///     total: Rc<Cell<u64>>,
 /// }
 ///
 /// impl Handler for Sum {
@@ -38,15 +41,19 @@ use crate::pool::{Lane, Place};
 ///     }
 ///
 ///     fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
-///         let outcome = self.task.as_ref().and_then(Task::take);
-///         assert_eq!(outcome, Some(Ok(5050)));
+///         if let Some(Ok(total)) = self.task.as_ref().and_then(Task::take) {
+///             self.total.set(total);
+///         }
 ///         Ok(Flow::Close)
 ///     }
 /// }
 ///
+/// let total = Rc::default();
 /// let mut io_loop = IoLoop::new()?;
-/// io_loop.add(Box::new(Sum { lane: Pool::new().lane("sum", 1), task: None }))?;
+/// let lane = Pool::new().lane("sum", 1);
+/// io_loop.add(Box::new(Sum { lane, task: None, total: Rc::clone(&total) }))?;
 /// io_loop.run()?;
+/// assert_eq!(total.get(), 5050);
 /// # Ok::<(), io::Error>(())
 /// ```
 pub struct Task<T> {

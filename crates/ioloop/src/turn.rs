@@ -23,7 +23,10 @@ pub fn is_in_turn() -> bool {
 /// # Examples
 ///
 /// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
+/// use std::time::Duration;
 ///
 /// use ftpdlib_ioloop::{IoLoop, at_turn_end, is_in_turn};
 ///
@@ -34,10 +37,12 @@ pub fn is_in_turn() -> bool {
 /// }
 ///
 /// assert!(at_turn_end(count));
+/// let was_in_turn = Rc::new(Cell::new(false));
+/// let told = Rc::clone(&was_in_turn);
 /// let mut io_loop = IoLoop::new()?;
-/// io_loop.call_later(std::time::Duration::ZERO, |_| assert!(is_in_turn()));
+/// io_loop.call_later(Duration::ZERO, move |_| told.set(is_in_turn()));
 /// io_loop.run()?;
-/// assert!(!is_in_turn());
+/// assert!(was_in_turn.get() && !is_in_turn());
 /// assert_eq!(TURNS.load(Ordering::Relaxed), 1);
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -8,11 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
-    AsyncChat, Channel, ChatHandler, Context, Interest, IoLoop, Ready, Registration, SourceId,
-    TimerId,
+    AsyncChat, Channel, ChatHandler, Context, Interest, Ready, Registration, SourceId, TimerId,
 };
 
-use crate::support::{Counter, LONG, count, pair};
+use crate::support::{Counter, LONG, TestLoop, count, pair};
 
 #[expect(dead_code, reason = "nobody calls its `main` here")]
 #[path = "../../examples/chat.rs"]
@@ -59,7 +58,7 @@ fn check_end(size: usize, client: impl FnOnce(TcpStream) + Send + 'static) {
         size,
         endings: Rc::clone(&endings),
     };
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let chat = AsyncChat::new(ours, sender).terminator(b"\n");
     io_loop.add(Box::new(chat)).unwrap();
     let client = thread::spawn(move || {
@@ -131,7 +130,7 @@ fn one_read_queued_any_amount_of_output() {
         most_unsent: Counter::default(),
     };
     let (pieces, most_unsent) = (amplifier.pieces.clone(), amplifier.most_unsent.clone());
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let chat = AsyncChat::new(ours, amplifier)
         .terminator(b"\n")
         .high_water(10 * REPLY);
@@ -190,7 +189,7 @@ fn check_removed(is_notified: bool, input: &[u8]) {
         endings: Endings::default(),
     };
     let (pieces, endings) = (remover.pieces.clone(), Rc::clone(&remover.endings));
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let chat = AsyncChat::new(ours, remover).terminator(b"\n");
     io_loop.add(Box::new(chat)).unwrap();
     io_loop.run().unwrap();
@@ -224,7 +223,7 @@ impl ChatHandler for Panicking {
 fn a_chat_that_panicked_as_it_began_was_not_closed() {
     let (ours, _peer) = pair();
     let endings = Endings::default();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let chat = AsyncChat::new(ours, Panicking(Rc::clone(&endings)));
     io_loop.add(Box::new(chat)).unwrap();
     assert!(io_loop.is_empty());
@@ -273,7 +272,7 @@ impl ChatHandler for Owner {
 fn the_timers_and_other_sources_of_a_chat_called_nothing() {
     let ((ours, mut peer), (other, mut writing)) = (pair(), pair());
     writing.write_all(b"[other]").unwrap();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let owner = Owner {
         other: Registration::new(other),
     };
@@ -312,7 +311,7 @@ impl ChatHandler for Careless {
 #[test]
 fn a_source_that_a_chat_did_not_serve_was_reported_in_every_turn() {
     let ((ours, _peer), (other, _far_end)) = (pair(), pair());
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let careless = Careless {
         other: Registration::new(other),
     };
@@ -325,7 +324,7 @@ fn a_source_that_a_chat_did_not_serve_was_reported_in_every_turn() {
 #[test]
 fn a_room_kept_all_that_a_guest_did_not_read() {
     let room = example::Room::default();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let [mut talking, mut silent] = [(); 2].map(|()| {
         let (ours, guest) = pair();
         io_loop.add(Box::new(room.admit(ours))).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Flow, IoLoop, TimerId};
 
-use crate::support::{Counter, LONG, Probe, count};
+use crate::support::{Counter, LONG, Probe, TestLoop, count};
 
 /// Panics when it is dropped, unless something panics already.
 struct Bomb(Counter);
@@ -35,7 +35,7 @@ impl Drop for Payload {
 #[track_caller]
 fn check(prepare: impl FnOnce(&mut IoLoop, Bomb)) {
     let dropped = Counter::default();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     prepare(&mut io_loop, Bomb(dropped.clone()));
     io_loop.run().unwrap();
     assert!(io_loop.is_empty());
@@ -64,7 +64,7 @@ fn a_repeated_callback_that_panicked_as_it_was_dropped_ended_the_loop() {
 
 #[test]
 fn the_payload_of_a_panic_ended_the_loop_when_it_was_dropped() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     for times in 1..=2 {
         io_loop.call_later(Duration::ZERO, move |_| panic_any(Payload(times)));
         io_loop.run().unwrap();
@@ -95,7 +95,7 @@ fn unread_work_that_panicked_as_it_was_dropped_did_so_in_the_loop() {
             assert!(thread::panicking(), "as expected");
         }
     }
-    let io_loop = IoLoop::new().unwrap();
+    let io_loop = TestLoop::new();
     let handle = io_loop.handle();
     for _ in 0..2 {
         let unread = Unread;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Flow, Interest, IoLoop, Pool, Task};
 
-use crate::support::{Call, Counter, LONG, Probe, count, pair};
+use crate::support::{Call, Counter, LONG, Probe, TestLoop, count, pair};
 
 #[test]
 fn a_loop_with_nothing_left_returns() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.run().unwrap();
     io_loop.handle().call_soon(|cx| {
         cx.call_later(Duration::ZERO, |_| ());
@@ -25,7 +25,7 @@ fn a_loop_with_nothing_left_returns() {
 
 #[test]
 fn a_stop_is_not_lost_before_the_loop_runs() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.call_later(LONG, |_| ());
     io_loop.handle().stop();
     io_loop.run().unwrap();
@@ -38,7 +38,7 @@ fn a_stop_is_not_lost_before_the_loop_runs() {
 
 #[test]
 fn a_stop_was_work() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.handle().stop();
     assert!(io_loop.is_empty());
     io_loop.call_later(LONG, |_| ());
@@ -51,7 +51,7 @@ fn a_stop_was_work() {
 #[test]
 fn work_that_was_sent_in_a_turn_was_put_off() {
     let ran = Counter::default();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let given = Rc::new(RefCell::new(None));
     let (give, counter) = (given.clone(), ran.clone());
     let probe = Probe::boxed(move |call, cx| {
@@ -74,7 +74,7 @@ fn work_that_was_sent_in_a_turn_was_put_off() {
 #[test]
 fn a_panic_ends_its_handler_only() {
     let endings = Rc::new(RefCell::new(Vec::new()));
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     for name in 0..2 {
         let endings = endings.clone();
         let probe = Probe::boxed(move |call, cx| {
@@ -103,7 +103,7 @@ fn a_panic_ends_its_handler_only() {
 #[test]
 fn a_handler_that_does_not_start_is_dropped() {
     let dropped = Rc::new(());
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     for panics in [false, true] {
         let held = dropped.clone();
         let probe = Probe::boxed(move |call, cx| {
@@ -131,7 +131,7 @@ fn a_handler_that_does_not_start_is_dropped() {
 fn a_removed_handler_takes_its_sources_and_timers_along() {
     let (server, _client) = pair();
     let (mut server, mut sockets) = (Some(server), Vec::new());
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => {
@@ -158,7 +158,7 @@ fn a_removed_handler_takes_its_sources_and_timers_along() {
 #[test]
 fn a_handler_may_remove_itself_and_add_others() {
     let closed = Counter::default();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let counter = closed.clone();
     io_loop
         .add(Probe::boxed(move |call, cx| {
@@ -200,7 +200,7 @@ fn closing_the_loop_closes_its_handlers() {
             Ok(Flow::Continue)
         })
     };
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.add(probe(closed.clone())).unwrap();
     io_loop.call_later(LONG, |_| ());
     io_loop.close();
@@ -219,7 +219,7 @@ fn notifications_are_gathered() {
     let counter = calls.clone();
     let given = Rc::new(RefCell::new(None));
     let give = given.clone();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match call {
             Call::Start => *give.borrow_mut() = Some(cx.notifier()),
@@ -255,7 +255,7 @@ fn no_notification_is_lost_among_many() {
     let pool = Pool::new();
     let lane = pool.lane("test", 4);
     let (mut tasks, mut sum) = (Vec::new(), 0);
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match call {
             Call::Start => {
@@ -288,7 +288,7 @@ fn no_notification_is_lost_among_many() {
 fn a_task_tells_of_a_panic() {
     let lane = Pool::new().lane("test", 1);
     let mut task: Option<Task<()>> = None;
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match call {
             Call::Start => {
@@ -315,7 +315,7 @@ fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
     let pool = Pool::new();
     let lane = pool.lane("test", 1);
     let (begun, order) = mpsc::channel();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         if let Call::Start = call {
             let notifier = cx.notifier();
@@ -347,7 +347,7 @@ fn jobs_that_nobody_waited_for_any_more_kept_what_they_held_until_their_turn() {
     let pool = Pool::new();
     let lane = pool.lane("test", 1);
     let (begun, order) = mpsc::channel();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         if let Call::Start = call {
             let notifier = cx.notifier();
@@ -393,7 +393,7 @@ fn jobs_that_nobody_waited_for_any_more_kept_what_they_held_until_their_turn() {
 
 #[test]
 fn handlers_come_from_other_threads() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let (handle, own) = (io_loop.handle(), thread::current().id());
     let thread = thread::spawn(move || {
         handle.call_soon(|cx| {
@@ -419,7 +419,7 @@ fn handlers_come_from_other_threads() {
 #[test]
 fn timers_fire_in_order_unless_cancelled() {
     let fired = Rc::new(RefCell::new(Vec::new()));
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let start = Instant::now();
     let note = |name: &'static str| {
         let fired = fired.clone();
@@ -444,7 +444,7 @@ fn a_repeated_call_may_cancel_itself() {
     let calls = Counter::default();
     let (counter, own) = (calls.clone(), Rc::new(RefCell::new(None)));
     let id = own.clone();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let timer = io_loop.call_every(Duration::ZERO, move |cx| {
         count(&counter);
         if counter.get() == 3 {
@@ -461,7 +461,7 @@ fn a_repeated_call_may_cancel_itself() {
 
 #[test]
 fn a_handler_has_timers_of_its_own() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let mut expected = Vec::new();
     let probe = Probe::boxed(move |call, cx| {
         match call {
@@ -519,7 +519,7 @@ fn each_of_many_timers_looked_for_itself_among_the_others() {
             Flow::Continue
         })
     });
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.add(probe).unwrap();
     io_loop.run().unwrap();
     assert!(io_loop.is_empty());
@@ -528,7 +528,7 @@ fn each_of_many_timers_looked_for_itself_among_the_others() {
 
 #[test]
 fn the_scratch_buffer_is_shared() {
-    let mut io_loop = IoLoop::with_scratch_size(1000).unwrap();
+    let mut io_loop = TestLoop::of(IoLoop::with_scratch_size(1000));
     io_loop.call_later(Duration::ZERO, |cx| {
         let mut scratch = cx.take_scratch();
         assert_eq!(scratch.len(), 1000);

@@ -12,7 +12,7 @@ use ftpdlib_ioloop::{
     is_of_one_client, is_of_peer,
 };
 
-use crate::support::{Counter, LONG, any_port, count, pair};
+use crate::support::{Counter, LONG, TestLoop, any_port, count, pair};
 
 #[test]
 fn a_flood_of_clients_is_accepted_in_turns() {
@@ -24,7 +24,7 @@ fn a_flood_of_clients_is_accepted_in_turns() {
         .collect();
     let accepted = Counter::default();
     let counter = accepted.clone();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let acceptor = Acceptor::new(listener, move |_, _, _| {
         count(&counter);
         assert!(
@@ -50,7 +50,7 @@ fn a_removed_acceptor_accepted_the_clients_that_waited() {
     let _clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
     let accepted = Counter::default();
     let counter = accepted.clone();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let acceptor = Acceptor::new(listener, move |_, _, cx| {
         count(&counter);
         assert!(cx.remove(cx.id()));
@@ -75,7 +75,7 @@ fn acceptors_of_one_listener_share_its_clients() {
     let listener = TcpListener::bind(any_port()).unwrap();
     listener.set_nonblocking(true).unwrap();
     let copy = || mio::net::TcpListener::from_std(listener.try_clone().unwrap());
-    let mut loops = [(); 2].map(|()| IoLoop::new().unwrap());
+    let mut loops = [(); 2].map(|()| TestLoop::new());
     let accepted = [0, 1].map(|number| share(&mut loops[number], copy(), 2 + number));
     let addr = listener.local_addr().unwrap();
     let _clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
@@ -91,7 +91,7 @@ fn clients_that_were_left_to_others_are_accepted_if_nobody_takes_them() {
     const CLIENTS: usize = 100;
     let listener = Acceptor::bind(any_port(), CLIENTS as u32).unwrap();
     let addr = listener.local_addr().unwrap();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let accepted = share(&mut io_loop, listener, 0);
     for times in 1..=2 {
         let _clients: Vec<_> = (0..CLIENTS)
@@ -165,7 +165,7 @@ fn each_family_may_have_a_listener_of_its_own() {
 fn connect(connector: impl FnOnce(OnEnd) -> Connector, remove: bool) -> Result<(), ErrorKind> {
     let outcome = Rc::new(RefCell::new(None));
     let seen = outcome.clone();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let on_end: OnEnd = Box::new(move |result, cx| {
         *seen.borrow_mut() = Some(result.map(drop).map_err(|error| error.kind()));
         cx.stop();
@@ -274,7 +274,7 @@ fn check_stillborn(fails: bool, expected: &[ErrorKind]) {
         fails,
         ended: Rc::clone(&ended),
     };
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop
         .add(Box::new(AsyncChat::new(ours, handler)))
         .unwrap();
@@ -339,7 +339,7 @@ fn chat(
     let echo = Echo {
         ending: Rc::clone(&ending),
     };
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop
         .add(Box::new(configure(AsyncChat::new(server, echo))))
         .unwrap();
@@ -390,7 +390,7 @@ fn input_that_had_arrived_was_not_cut_at_the_terminator_of_a_notified_handler() 
     let (ours, mut peer) = pair();
     let message = Message::default();
     let (is_known, pieces) = (Rc::clone(&message.is_known), Rc::clone(&message.pieces));
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let chat = AsyncChat::new(ours, message).terminator(b"\n");
     io_loop.add(Box::new(chat)).unwrap();
     peer.write_all(b"head\nbody").unwrap();

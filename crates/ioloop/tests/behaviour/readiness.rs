@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{Direction, Flow, Interest, IoLoop, Socket};
 
-use crate::support::{Call, Counter, LONG, Probe, count, pair};
+use crate::support::{Call, Counter, LONG, Probe, TestLoop, count, pair};
 
 #[test]
 fn a_handler_is_called_again_for_what_it_left() {
@@ -22,7 +22,7 @@ fn a_handler_is_called_again_for_what_it_left() {
     let counter = calls.clone();
     let mut text = Vec::new();
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => socket = Some(cx.register(stream, Interest::READ)?),
@@ -58,7 +58,7 @@ fn a_pause_loses_nothing() {
     let (registered, calls) = (id.clone(), Counter::default());
     let counter = calls.clone();
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => {
@@ -100,7 +100,7 @@ fn a_source_closed_in_this_turn_is_not_served() {
         let calls = Counter::default();
         let counter = calls.clone();
 
-        let mut io_loop = IoLoop::new().unwrap();
+        let mut io_loop = TestLoop::new();
         let probe = Probe::boxed(move |call, cx| {
             match call {
                 Call::Start => {
@@ -146,7 +146,7 @@ fn sources_take_turns() {
     let order = Rc::new(RefCell::new(Vec::new()));
     let served = order.clone();
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match call {
             Call::Start => {
@@ -179,7 +179,7 @@ fn a_hangup_is_told_to_who_does_not_read() {
     let calls = Counter::default();
     let counter = calls.clone();
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => sockets.push(cx.register(stream, Interest::HANGUP)?),
@@ -204,7 +204,7 @@ fn a_detached_stream_is_open_and_may_be_registered_again() {
     client.write_all(b"x").unwrap();
     let mut server = Some(server);
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         if let (Call::Start, Some(stream)) = (call, server.take()) {
             let socket = cx.register(stream, Interest::BOTH)?;
@@ -223,7 +223,7 @@ fn a_socket_that_outlives_its_handler_is_not_reported() {
     let kept: Rc<Cell<Option<Socket<_>>>> = Rc::default();
     let (keep, mut server) = (kept.clone(), Some(server));
 
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         if let (Call::Start, Some(stream)) = (call, server.take()) {
             keep.set(Some(cx.register(stream, Interest::BOTH)?));
@@ -240,7 +240,7 @@ fn a_socket_that_outlives_its_handler_is_not_reported() {
 #[test]
 fn callbacks_without_a_handler_register_nothing() {
     let (server, _client) = pair();
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     io_loop.call_later(Duration::ZERO, |cx| {
         assert!(cx.register(server, Interest::BOTH).is_err());
         cx.start_timer_after(Duration::ZERO);
@@ -254,7 +254,7 @@ fn callbacks_without_a_handler_register_nothing() {
 fn an_interrupted_operation_is_tried_again() {
     let (server, _client) = pair();
     let mut server = Some(server);
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let probe = Probe::boxed(move |call, cx| {
         if let (Call::Start, Some(stream)) = (call, server.take()) {
             let socket = cx.register(stream, Interest::NONE)?;
@@ -279,7 +279,7 @@ fn a_loop_that_looks_for_answers_hears_of_everything_else() {
     let (stream, mut client) = pair();
     let mut stream = Some(stream);
     let mut socket = None;
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let echo = Probe::boxed(move |call, cx| {
         if let Call::Start = call {
             socket = Some(cx.register(stream.take().unwrap(), Interest::READ)?);
@@ -338,7 +338,7 @@ fn add_transfer(io_loop: &mut IoLoop, mut called: impl FnMut() + 'static) -> Tcp
 
 #[test]
 fn a_transfer_had_two_turns_in_one() {
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let calls = Counter::default();
     let counter = calls.clone();
     let _client = add_transfer(&mut io_loop, move || count(&counter));
@@ -353,7 +353,7 @@ fn a_transfer_had_two_turns_in_one() {
 #[test]
 fn a_client_waited_for_every_transfer_of_all_others() {
     const TRANSFERS: usize = 500;
-    let mut io_loop = IoLoop::new().unwrap();
+    let mut io_loop = TestLoop::new();
     let calls = Rc::new(RefCell::new(vec![0; TRANSFERS]));
     let sum = |calls: &Rc<RefCell<Vec<usize>>>| calls.borrow().iter().sum::<usize>();
     let mut clients = Vec::new();
