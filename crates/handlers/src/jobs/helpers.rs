@@ -60,10 +60,12 @@ impl Helpers {
     /// Whether a helper is free.
     pub(super) fn have_time(&self) -> bool {
         let mut helpers = self.threads.helpers();
-        if helpers.iter().any(Helper::is_refused) {
+        // First, since a helper that is refused also lets go of what it kept.
+        let is_one_free = helpers.iter_mut().any(Helper::is_free);
+        if helpers.iter().any(|helper| helper.slot.is_refused()) {
             return false;
         }
-        helpers.len() < self.threads.most || helpers.iter_mut().any(Helper::is_free)
+        is_one_free || helpers.len() < self.threads.most
     }
 
     /// Gives `work` to a free helper, if there is one, and keeps `kept` at least until it is done.
@@ -107,7 +109,7 @@ impl Helper {
             Ok(()) => theirs.serve(),
             Err(error) => {
                 log::debug!("no helpers: {error}");
-                theirs.is_refused.store(true, Ordering::Relaxed);
+                theirs.refuse();
             }
         };
         match Builder::new().name("helper".into()).spawn(body) {
@@ -123,10 +125,6 @@ impl Helper {
         }
     }
 
-    fn is_refused(&self) -> bool {
-        self.slot.is_refused.load(Ordering::Relaxed)
-    }
-
     fn is_free(&mut self) -> bool {
         let is_free = !self.slot.is_taken.load(Ordering::Acquire);
         if is_free {
@@ -138,6 +136,9 @@ impl Helper {
     /// Gives work to this helper, which must be free, unless it is looking for some just now.
     fn give(&mut self, kept: Kept, work: Work) -> Option<Thread> {
         let mut work_slot = self.slot.work.try_lock().ok()?;
+        if self.slot.is_refused() {
+            return None;
+        }
         self.slot.is_taken.store(true, Ordering::Relaxed);
         self.kept = Some(kept);
         *work_slot = Some(work);
@@ -151,11 +152,7 @@ impl HelperSlot {
     /// Does the work that it receives, until its [`Helpers`] are dropped.
     fn serve(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
-            let work = self
-                .work
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let work = self.work().take();
             let Some(work) = work else {
                 thread::park();
                 continue;
@@ -163,6 +160,25 @@ impl HelperSlot {
             contain("a helper", work);
             self.is_taken.store(false, Ordering::Release);
         }
+    }
+
+    /// Does no work, neither what has been given by now nor any later.
+    fn refuse(&self) {
+        let mut work_slot = self.work();
+        // Whoever gives work looks at this under the same lock.
+        self.is_refused.store(true, Ordering::Relaxed);
+        let work = work_slot.take();
+        drop(work_slot);
+        drop(work);
+        self.is_taken.store(false, Ordering::Release);
+    }
+
+    fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    fn work(&self) -> MutexGuard<'_, Option<Work>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,5 +243,28 @@ mod tests {
             until(|| helpers.have_time());
             assert!(occupy(&helpers, Arc::new(())).is_some());
         }
+    }
+
+    #[test]
+    fn a_helper_that_the_system_refused_kept_its_first_work_for_ever() {
+        let helpers = Helpers::beside_one_of(2);
+        let slot = Arc::<HelperSlot>::default();
+        helpers.threads.helpers().push(Helper {
+            thread: thread::current(),
+            slot: Arc::clone(&slot),
+            kept: None,
+        });
+        let held: Kept = Arc::new(());
+        let give = || {
+            let in_work = Arc::clone(&held);
+            helpers.start(Arc::clone(&held), move || drop(in_work))
+        };
+        assert!(give().is_some());
+        assert_eq!(Arc::strong_count(&held), 3);
+        slot.refuse();
+        assert!(!helpers.have_time());
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(give().is_none());
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }
