@@ -68,7 +68,8 @@ impl Helpers {
         is_one_free || helpers.len() < self.threads.most
     }
 
-    /// Gives `work` to a free helper, if there is one, and keeps `kept` at least until it is done.
+    /// Gives `work` to a free helper, and keeps `kept` at least until it is done.
+    /// `None` if there is no such helper at this moment.
     pub(super) fn start(&self, kept: Kept, work: impl FnOnce() + Send + 'static) -> Option<Thread> {
         let mut helpers = self.threads.helpers();
         let index = match helpers.iter_mut().position(Helper::is_free) {
@@ -183,6 +184,16 @@ impl HelperSlot {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+impl Helpers {
+    /// Calls `act` while the first helper looks for work.
+    pub(super) fn while_one_looks(&self, act: impl FnOnce()) {
+        let slot = Arc::clone(&self.threads.helpers()[0].slot);
+        let _work = slot.work();
+        act();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::panic::panic_any;
     use std::sync::mpsc::{self, Sender};
@@ -199,7 +210,17 @@ mod tests {
         helpers.start(kept, wait).map(|_| sender)
     }
 
-    fn until(condition: impl Fn() -> bool) {
+    /// Does so even if a helper is just looking for work.
+    fn keep_busy(helpers: &Helpers, kept: &Kept) -> Sender<()> {
+        let mut at_work = None;
+        until(|| {
+            at_work = occupy(helpers, Arc::clone(kept));
+            at_work.is_some()
+        });
+        at_work.unwrap()
+    }
+
+    fn until(mut condition: impl FnMut() -> bool) {
         while !condition() {
             // Yielding does not give a processor to a helper.
             thread::sleep(Duration::from_millis(1));
@@ -211,11 +232,10 @@ mod tests {
         for (cpus, most) in [(0, 0), (1, 0), (2, 1), (4, 3)] {
             let helpers = Helpers::beside_one_of(cpus);
             for _ in 0..3 {
-                let at_work: Vec<_> = (0..most)
-                    .map(|_| occupy(&helpers, Arc::new(())).unwrap())
-                    .collect();
+                let kept: Kept = Arc::new(());
+                let at_work: Vec<_> = (0..most).map(|_| keep_busy(&helpers, &kept)).collect();
                 assert!(!helpers.have_time(), "of {cpus}");
-                assert!(occupy(&helpers, Arc::new(())).is_none(), "of {cpus}");
+                assert!(occupy(&helpers, kept).is_none(), "of {cpus}");
                 drop(at_work);
                 until(|| helpers.threads.helpers().iter_mut().all(Helper::is_free));
             }
@@ -226,8 +246,8 @@ mod tests {
     #[test]
     fn what_a_helper_works_with_is_kept_until_it_has_time_again() {
         let helpers = Helpers::beside_one_of(2);
-        let kept = Arc::new(());
-        let at_work = occupy(&helpers, Arc::clone(&kept) as Kept).unwrap();
+        let kept: Kept = Arc::new(());
+        let at_work = keep_busy(&helpers, &kept);
         assert!(!helpers.have_time());
         assert_eq!(Arc::strong_count(&kept), 2);
         drop(at_work);
@@ -239,9 +259,10 @@ mod tests {
     fn a_helper_that_panicked_helps_again() {
         for panic in [|| panic!("by the test"), || panic_any(Bomb)] {
             let helpers = Helpers::beside_one_of(2);
-            helpers.start(Arc::new(()), panic).unwrap();
+            until(|| helpers.start(Arc::new(()), panic).is_some());
             until(|| helpers.have_time());
-            assert!(occupy(&helpers, Arc::new(())).is_some());
+            let kept: Kept = Arc::new(());
+            drop(keep_busy(&helpers, &kept));
         }
     }
 

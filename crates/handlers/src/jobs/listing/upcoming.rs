@@ -72,7 +72,7 @@ impl Upcoming {
             }
             Helper::None if self.count > ALONE => {
                 if let Some(helpers) = helpers.filter(|helpers| helpers.have_time()) {
-                    self.helper = self.started(helpers, listing).unwrap_or(Helper::Gone);
+                    self.helper = self.started(helpers, listing);
                 }
             }
             Helper::None | Helper::Gone => {}
@@ -98,12 +98,17 @@ impl Upcoming {
         }
     }
 
-    fn started(&self, helpers: &Helpers, listing: &dyn Listing) -> Option<Helper> {
-        let recall = listing.recall()?;
+    fn started(&self, helpers: &Helpers, listing: &dyn Listing) -> Helper {
+        let Some(recall) = listing.recall() else {
+            return Helper::Gone;
+        };
         let queue = Arc::new(HelperQueue::new(self.batches.iter().cloned(), AHEAD));
         let (theirs, kept) = (Arc::clone(&queue), Arc::clone(&queue));
-        let thread = helpers.start(kept, move || theirs.serve(&recall))?;
-        Some(Helper::Started(queue, thread))
+        match helpers.start(kept, move || theirs.serve(&recall)) {
+            Some(thread) => Helper::Started(queue, thread),
+            // It may be just looking for work.
+            None => Helper::None,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const ENTRIES: usize = 16;
 /// A directory whose entries are named by numbers, of which every third is gone.
 struct Numbers {
     /// What a helper does before and after it looks at an entry.
-    helper: Mutex<Option<(Receiver<()>, Sender<usize>)>>,
+    helper: Arc<(Mutex<Receiver<()>>, Sender<usize>)>,
 }
 
 /// The other ends of these.
@@ -28,7 +28,7 @@ impl Numbers {
     fn watched() -> (Self, Watch) {
         let (go_on, before) = mpsc::channel();
         let (after, looked_at) = mpsc::channel();
-        let helper = Mutex::new(Some((before, after)));
+        let helper = Arc::new((Mutex::new(before), after));
         (Self { helper }, Watch { go_on, looked_at })
     }
 }
@@ -78,10 +78,11 @@ impl Listing for Numbers {
     }
 
     fn recall(&self) -> Option<Recall> {
-        let (before, after) = self.helper.lock().unwrap().take()?;
+        let helper = Arc::clone(&self.helper);
         Some(Box::new(move |name| {
+            let (before, after) = &*helper;
             // Whoever watched need not watch any more.
-            let _ = before.recv();
+            let _ = before.lock().unwrap().recv();
             let facts = facts_of(name, HELPER).ok();
             let _ = after.send(number_of(name));
             facts
@@ -118,15 +119,33 @@ impl<'a> Scene<'a> {
 
     /// Goes on until a helper has a batch of which nothing was shown.
     fn helped(helpers: &'a Helpers, listing: Numbers) -> Self {
+        let mut scene = Self::alone(helpers, listing);
+        loop {
+            scene.add();
+            if let Helper::Started(..) = scene.upcoming.helper {
+                return scene;
+            }
+            // It was just looking for work.
+            scene.show_alone();
+            let_helpers_run();
+        }
+    }
+
+    /// Goes on until a helper would have the next batch.
+    fn alone(helpers: &'a Helpers, listing: Numbers) -> Self {
         let mut scene = Self::new(helpers, listing);
         for _ in 0..ALONE {
-            assert_eq!(scene.upcoming.wanted(), 1);
             scene.add();
-            assert!(scene.show_all().into_iter().all(|who| who == SHOWER));
+            scene.show_alone();
         }
-        scene.add();
-        assert!(matches!(scene.upcoming.helper, Helper::Started(..)));
         scene
+    }
+
+    /// Shows the only batch.
+    fn show_alone(&mut self) {
+        assert_eq!(self.upcoming.wanted(), 0);
+        assert!(self.show_all().into_iter().all(|who| who == SHOWER));
+        assert_eq!(self.upcoming.wanted(), 1);
     }
 
     fn add(&mut self) {
@@ -166,9 +185,13 @@ fn one_helper() -> Helpers {
 
 fn until_there_is_time(helpers: &Helpers) {
     while !helpers.have_time() {
-        // A helper gets no processor from those who only yield theirs.
-        thread::sleep(Duration::from_millis(1));
+        let_helpers_run();
     }
+}
+
+fn let_helpers_run() {
+    // A helper gets no processor from those who only yield theirs.
+    thread::sleep(Duration::from_millis(1));
 }
 
 #[test]
@@ -250,13 +273,28 @@ fn whoever_has_no_helper_takes_one_batch_at_a_time() {
     let mut scene = Scene::new(&helpers, Numbers::watched().0);
     for _ in 0..2 * ALONE {
         assert!(!helpers.have_time());
-        assert_eq!(scene.upcoming.wanted(), 1);
         scene.add();
-        assert_eq!(scene.upcoming.wanted(), 0);
-        assert!(scene.show_all().into_iter().all(|who| who == SHOWER));
+        scene.show_alone();
         assert!(scene.upcoming.is_empty());
     }
     drop(busy);
+}
+
+#[test]
+fn a_listing_had_no_helper_if_that_was_just_looking_for_work() {
+    let helpers = one_helper();
+    drop(Scene::helped(&helpers, Numbers::watched().0));
+    until_there_is_time(&helpers);
+    let (listing, _watch) = Numbers::watched();
+    let mut scene = Scene::alone(&helpers, listing);
+    helpers.while_one_looks(|| scene.add());
+    assert!(matches!(scene.upcoming.helper, Helper::None));
+    while let Helper::None = scene.upcoming.helper {
+        scene.show_alone();
+        let_helpers_run();
+        scene.add();
+    }
+    assert!(matches!(scene.upcoming.helper, Helper::Started(..)));
 }
 
 #[test]
