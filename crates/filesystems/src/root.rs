@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftpdlib_sys::{
-    OpenFlags, Place, Scope, Storage, errno, open_beneath, open_directory, open_real_directory,
-    stat_descriptor, storage,
+    OpenFlags, Place, Scope, Storage, errno, open_at, open_beneath, open_directory,
+    open_real_directory, stat_descriptor, storage,
 };
 
 use crate::error::FilesystemError;
@@ -55,9 +55,9 @@ impl Root {
 
     fn explore(given: &Path) -> Result<Self, FilesystemError> {
         let real = fs::canonicalize(given)?;
-        // A link put in its place meanwhile is not followed, if the kernel supports that.
+        // A link put in its place meanwhile is not followed.
         let dir = match open_real_directory(&real) {
-            Err(error) if is_lacking(&error) => open_directory(&real)?,
+            Err(error) if is_lacking(&error) => open_step_by_step(&real)?,
             opened => opened?,
         };
         let scope = if real.parent().is_none() {
@@ -103,6 +103,19 @@ impl Drop for Root {
             roots.remove(self.home.real());
         }
     }
+}
+
+/// Opens the directory at a `real` path as [`open_real_directory`] does, where the kernel cannot:
+/// if there is a link on the way by now, this fails.
+fn open_step_by_step(real: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
+    let mut dir = open_directory(Component::RootDir)?;
+    for component in real.components() {
+        if let Component::Normal(name) = component {
+            dir = open_at(dir.as_fd(), name.as_encoded_bytes(), flags, 0)?;
+        }
+    }
+    Ok(dir)
 }
 
 /// Whether the system lacks the call, or a container blocks it.
@@ -197,5 +210,22 @@ mod tests {
         symlink(&moved, &link).unwrap();
         let after = root(&link);
         assert_eq!((before.home.real(), after.home.real()), (&*path, &*moved));
+    }
+
+    #[test]
+    fn without_openat2_a_link_put_in_the_place_of_a_home_was_followed() {
+        let above = TempDir::new().unwrap();
+        let place = above.path().canonicalize().unwrap();
+        let (home, link) = (place.join("a/home"), place.join("link"));
+        fs::create_dir_all(&home).unwrap();
+        symlink(place.join("a"), &link).unwrap();
+        let inode = |dir: OwnedFd| stat_descriptor(dir.as_fd()).unwrap().inode;
+        let opened = [open_step_by_step(&home), open_directory(&home)];
+        let [stepped, direct] = opened.map(|dir| inode(dir.unwrap()));
+        assert_eq!(stepped, direct);
+        assert!(open_step_by_step(Path::new("/")).is_ok());
+        for path in [link.join("home"), link, place.join("none")] {
+            assert!(open_step_by_step(&path).is_err(), "{}", path.display());
+        }
     }
 }
