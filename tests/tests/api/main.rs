@@ -1,5 +1,6 @@
 //! What a program that uses the library relies on.
 
+mod brief_observers;
 mod commands;
 mod ends;
 mod examples;

@@ -98,6 +98,7 @@ impl Watch {
         }
         Notice::Disconnect.tell(&session, &inline);
         if let Some(mailbox) = mailbox
+            && !has_told(&mailbox, &session, &Notice::Disconnect)
             && !mailbox.post(session, Notice::Disconnect)
         {
             mailbox.leave(cx);
@@ -235,6 +236,9 @@ impl Watch {
         }
         match &self.mailbox {
             Some(mailbox) if any_wants_commands(&self.session, mailbox.observers()) => {
+                if let Some(observers) = mailbox.callable_here(&self.session) {
+                    return Judgement::Passed(notice.tell(&self.session, observers));
+                }
                 self.deliver(self.session.clone(), notice);
                 self.held = Some(line.to_vec());
                 Judgement::Pending
@@ -284,18 +288,27 @@ impl Watch {
         self.deliver(session, notice);
     }
 
-    /// Has a thread call the observers that may block.
+    /// Calls the observers that are not inline, on a thread if need be.
     fn deliver(&mut self, session: ObservedSession, notice: Notice) {
         let Some(mailbox) = &self.mailbox else {
             return;
         };
-        if mailbox.post(session, notice) {
+        if has_told(mailbox, &session, &notice) || mailbox.post(session, notice) {
             self.retry = None;
         } else {
             self.retry
                 .get_or_insert_with(|| Instant::now() + RETRY_DELAY);
         }
     }
+}
+
+/// Calls the observers of `mailbox` here, if none of them may block.
+fn has_told(mailbox: &Mailbox, session: &ObservedSession, notice: &Notice) -> bool {
+    let observers = mailbox.callable_here(session);
+    observers.is_some_and(|observers| {
+        notice.tell(session, observers);
+        true
+    })
 }
 
 fn observed(account: Option<&Arc<Account>>, path: VirtualPath) -> ObservedPath {

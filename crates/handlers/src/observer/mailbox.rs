@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Flow, Handler, Lane, Ready, SourceId, TimerId};
 
-use super::{Notice, ObservedSession, Observer, Verdict};
+use super::{Notice, ObservedSession, Observer, Verdict, any_may_block};
 use crate::owners_code;
 
 /// The wait before a thread is asked for again, if there was none.
@@ -108,6 +108,15 @@ impl Mailbox {
     /// The observers that it calls.
     pub(crate) fn observers(&self) -> &[Arc<dyn Observer>] {
         &self.observers
+    }
+
+    /// The observers that it calls, if they can be called on the loop now: none of them may block,
+    /// and no earlier event waits.
+    pub(crate) fn callable_here(&self, session: &ObservedSession) -> Option<&[Arc<dyn Observer>]> {
+        let state = lock(&self.state);
+        let is_idle = !state.running && state.waiting.is_empty();
+        drop(state);
+        (is_idle && !any_may_block(session, &self.observers)).then_some(&*self.observers)
     }
 
     /// Whether a thread is calling observers, or too many events wait for one.

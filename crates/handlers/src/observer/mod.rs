@@ -31,7 +31,8 @@ use crate::owners_code;
 /// its end.
 ///
 /// An [`inline`](Self::is_inline) observer is called on the event loop instead, which saves the way
-/// to a thread and back. It must not block: all clients would wait for it.
+/// to a thread and back. It must not block: all clients would wait for it. An observer that blocks
+/// only at times says when it [may](Self::may_block).
 ///
 /// No method acts as the user: if users of the system are served, it has root's rights. The client
 /// decides where [`ObservedPath::real_path`] leads when a method uses it. Code that inspects or
@@ -76,6 +77,44 @@ pub trait Observer: Send + Sync {
     /// default.
     fn is_inline(&self) -> bool {
         false
+    }
+
+    /// Whether the methods may block now; `true` by default.
+    ///
+    /// Observers that are not [`inline`](Self::is_inline) are asked on the event loop, right before
+    /// each event. If none of them may block, and no earlier event of the session waits for a
+    /// thread, they are called there too. A panic counts as `true`.
+    ///
+    /// # Examples
+    ///
+    /// Uploads are noted in a file on a local disk, which no client waits for, or in a pipe, which
+    /// may have no active reader:
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::io::Write;
+    ///
+    /// use ftpdlib_handlers::{ObservedSession, ObservedTransfer, Observer};
+    ///
+    /// struct Uploads {
+    ///     out: File,
+    ///     is_pipe: bool,
+    /// }
+    ///
+    /// impl Observer for Uploads {
+    ///     fn may_block(&self) -> bool {
+    ///         self.is_pipe
+    ///     }
+    ///
+    ///     fn on_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
+    ///         if let Err(error) = writeln!(&self.out, "{}", upload.file.path) {
+    ///             log::error!("cannot note an upload: {error}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    fn may_block(&self) -> bool {
+        true
     }
 
     /// Whether [`on_command`](Self::on_command) should be called; `true` by default. Every command
@@ -204,6 +243,14 @@ impl Observers {
     pub(crate) fn want_commands(&self, session: &ObservedSession) -> bool {
         any_wants_commands(session, self.inline.iter().chain(&*self.blocking))
     }
+}
+
+/// Whether any of `observers` may block at the next event in `session`, or panics when asked.
+fn any_may_block(session: &ObservedSession, observers: &[Arc<dyn Observer>]) -> bool {
+    let may_block = owners_code::call(session.log_prefix(), "an observer's may_block", || {
+        observers.iter().any(|observer| observer.may_block())
+    });
+    may_block.unwrap_or(true)
 }
 
 /// Whether any of `observers` may veto commands in `session`. After a panic one does: when it is

@@ -54,6 +54,11 @@ impl Observer for Noting {
         true
     }
 
+    fn may_block(&self) -> bool {
+        self.note("may_block");
+        false
+    }
+
     fn wants_commands(&self) -> bool {
         self.note("wants_commands");
         true
@@ -148,6 +153,7 @@ fn check(observer: impl Observer, session: &ObservedSession, noting: &Noting) {
     };
     let command = ObservedCommand::new(b"NOOP");
     observer.is_inline();
+    observer.may_block();
     observer.wants_commands();
     observer.on_connect(session);
     observer.on_disconnect(session);
@@ -168,6 +174,7 @@ fn check(observer: impl Observer, session: &ObservedSession, noting: &Noting) {
     let called = std::mem::take(&mut *noting.0.lock().unwrap());
     let all = [
         "is_inline",
+        "may_block",
         "wants_commands",
         "on_connect",
         "on_disconnect",
