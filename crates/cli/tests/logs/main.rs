@@ -4,10 +4,10 @@
 #[path = "../support/client.rs"]
 mod client;
 mod program;
+mod transfer_log;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::iter;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -30,18 +30,6 @@ fn fetch(client: &mut Client, name: &str) {
     let mut stream = client.begin(&format!("RETR {name}"));
     stream.read_to_end(&mut Vec::new()).unwrap();
     client.expect_reply("226");
-}
-
-/// The lines of a transfer log, once there are `count`.
-#[track_caller]
-fn log_lines(path: &Path, count: usize) -> Vec<String> {
-    let lines: Vec<_> = fs::read_to_string(path)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(lines.len(), count, "{lines:?}");
-    lines
 }
 
 #[test]
@@ -190,60 +178,6 @@ fn no_log_holds_a_password() {
     let log = program.log.to_lowercase();
     assert!(!log.contains("opensesame"), "{log}");
     assert!(log.contains("-> pass ******"), "{log}");
-}
-
-#[test]
-fn transfers_are_written_down_and_files_opened_again() {
-    let home = home();
-    let logs = tempfile::tempdir().unwrap();
-    let (xferlog, json) = (logs.path().join("xferlog"), logs.path().join("json"));
-    let mut program = Program::start(&[
-        "-d",
-        home.path().to_str().unwrap(),
-        "--xferlog",
-        xferlog.to_str().unwrap(),
-        "--json-log",
-        json.to_str().unwrap(),
-    ]);
-    let mut client = Client::login(program.address);
-    client.expect("TYPE I", "200");
-    fetch(&mut client, "a b");
-    // The next reply waits for the observers.
-    client.expect("NOOP", "200");
-    let line = &log_lines(&xferlog, 1)[0];
-    let real = home.path().canonicalize().unwrap();
-    let expected = format!(
-        " 1 127.0.0.1 5 {}/a_b b _ o a anonymous ftp 0 * c",
-        real.display()
-    );
-    assert!(line.ends_with(&expected), "{line}");
-    assert_eq!(
-        line.split(' ').filter(|field| !field.is_empty()).count(),
-        18
-    );
-    let line = &log_lines(&json, 1)[0];
-    for part in [
-        "{\"time\":\"20",
-        "\"user\":\"anonymous\"",
-        "\"command\":\"RETR\",\"path\":\"/a b\"",
-        "\"direction\":\"out\",\"type\":\"image\",\"bytes\":5,",
-        "\"end\":\"complete\"}",
-    ] {
-        assert!(line.contains(part), "{part} in {line}");
-    }
-    let moved = logs.path().join("xferlog.1");
-    fs::rename(&xferlog, &moved).unwrap();
-    program.signal("HUP");
-    program.wait_for("configuration read again");
-    let mut stream = client.begin("STOR new");
-    stream.write_all(b"four").unwrap();
-    drop(stream);
-    client.expect_reply("226");
-    client.expect("NOOP", "200");
-    log_lines(&moved, 1);
-    let line = &log_lines(&xferlog, 1)[0];
-    assert!(line.ends_with("/new b _ i a anonymous ftp 0 * c"), "{line}");
-    log_lines(&json, 2);
 }
 
 #[test]
@@ -463,81 +397,6 @@ fn pipe() -> (tempfile::TempDir, PathBuf) {
 fn a_log_that_is_a_pipe_without_a_reader_hung_the_start() {
     let (_directory, path) = pipe();
     check_refused(&path, None, &[], "no such device or address");
-}
-
-#[test]
-fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
-    let (_directory, path) = pipe();
-    // With both ends the pipe opens at once, and can be filled.
-    let mut both = File::options().read(true).write(true).open(&path).unwrap();
-    both.write_all(&[0; 65_536]).unwrap();
-    let home = home();
-    let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
-    let mut program = Program::start(&["-d", home, "--xferlog", path]);
-    let mut client = Client::login(program.address);
-    fetch(&mut client, "a b");
-    // The next reply waits for the observers.
-    client.expect("NOOP", "200");
-    program.wait_for("cannot write to");
-    program.signal("HUP");
-    program.wait_for("configuration read again");
-    client.expect("QUIT", "221");
-}
-
-#[test]
-fn a_line_that_another_process_cut_had_the_next_glued_to_it() {
-    let (_directory, path) = pipe();
-    let mut both = File::options().read(true).write(true).open(&path).unwrap();
-    let home = home();
-    // The line for this file is longer than what a pipe takes as a whole.
-    let long = "d".repeat(250);
-    let deep: PathBuf = iter::repeat_n(&long, 9).collect();
-    fs::create_dir_all(home.path().join(&deep)).unwrap();
-    fs::write(home.path().join(&deep).join("f"), "hello").unwrap();
-    let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
-    let options = [
-        "-d",
-        home,
-        "--json-log",
-        path,
-        "--concurrency",
-        "multi-proc",
-    ];
-    let mut program = Program::start(&options);
-    let mut other = Client::login(program.address);
-    let mut client = Client::login(program.address);
-    for _ in 0..9 {
-        client.expect(&format!("CWD {long}"), "250");
-    }
-    let mut read = vec![b'x'; 65_536];
-    both.write_all(&read[4096..]).unwrap();
-    fetch(&mut client, "f");
-    program.wait_for("cannot write to");
-    both.read_exact(&mut read).unwrap();
-    fetch(&mut other, "a b");
-    // The next reply waits for the observers.
-    other.expect("NOOP", "200");
-    let count = both.read(&mut read).unwrap();
-    let text = String::from_utf8_lossy(&read[..count]);
-    assert!(text.starts_with("\n{") && text.ends_with("}\n"), "{text}");
-}
-
-#[test]
-fn the_first_line_was_glued_to_one_that_was_cut_before_the_start() {
-    let home = home();
-    let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("log");
-    for (before, between) in [("{\"time", "\n"), ("{}\n", ""), ("", "")] {
-        fs::write(&log, before).unwrap();
-        let (home, path) = (home.path().to_str().unwrap(), log.to_str().unwrap());
-        let program = Program::start(&["-d", home, "--json-log", path]);
-        let mut client = Client::login(program.address);
-        fetch(&mut client, "a b");
-        client.expect("NOOP", "200");
-        let text = fs::read_to_string(&log).unwrap();
-        let added = text.strip_prefix(before).unwrap();
-        assert!(added.starts_with(&format!("{between}{{")), "{text}");
-    }
 }
 
 #[test]
