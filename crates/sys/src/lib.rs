@@ -47,7 +47,7 @@ use fallback as imp;
 use linux as imp;
 
 pub use access::check_writable;
-pub use append::open_to_append;
+pub use append::{is_local_file, open_to_append};
 pub use broken_pipe::expect_broken_pipe;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use clock::unix_now;

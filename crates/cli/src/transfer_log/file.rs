@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::mem;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
-use ftpdlib::servers::process::check_writable;
+use ftpdlib::servers::process::{check_writable, is_local_file};
 
 use crate::last_line::LastLine;
 use crate::patience::Patience;
@@ -98,6 +98,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Lines {
     /// Derived from its device and its inode.
     identity: u64,
+    /// Whether a loop may write to it.
+    is_local: bool,
     file: File,
     /// For files that may have no room for a moment, such as pipes. Held while a line is written:
     /// otherwise another line could get between two parts of it, even in a file whose disk is
@@ -113,6 +115,7 @@ impl Lines {
             identity: file.metadata().map_or(1, |found| {
                 (found.dev().rotate_left(32) ^ found.ino()).max(1)
             }),
+            is_local: is_local_file(file.as_fd()),
             file,
             patience: Mutex::new(Patience::new(PATIENCE)),
             last,
@@ -150,10 +153,16 @@ impl Lines {
     }
 }
 
-/// Writes every transfer to a log, on an observer thread.
+/// Writes every transfer to a log: on the event loop to a local file, otherwise on a thread.
 pub(super) struct Writer(pub(super) Arc<TransferLog>);
 
 impl Observer for Writer {
+    /// If another thread opens the log again just then, as something that may block, one loop waits
+    /// for it once: for a pipe, at most for the time that all lines together may wait.
+    fn may_block(&self) -> bool {
+        !self.0.lock().is_local
+    }
+
     fn wants_commands(&self) -> bool {
         false
     }
@@ -303,6 +312,22 @@ mod tests {
         file.rewind().unwrap();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one\ntwo\n");
+    }
+
+    #[test]
+    fn only_lines_for_a_local_file_need_no_thread() {
+        let log = TransferLog::new(0, Path::new(""), json::line, tempfile::tempfile().unwrap());
+        let writer = Writer(log.unwrap());
+        let is_told = cfg!(target_os = "linux");
+        assert_eq!(writer.may_block(), !is_told);
+        let (_reader, pipe) = io::pipe().unwrap();
+        let (socket, _reader) = UnixStream::pair().unwrap();
+        for other in [OwnedFd::from(pipe), OwnedFd::from(socket)] {
+            writer.0.go_on_in(File::from(other));
+            assert!(writer.may_block());
+        }
+        writer.0.go_on_in(tempfile::tempfile().unwrap());
+        assert_eq!(writer.may_block(), !is_told);
     }
 
     #[test]

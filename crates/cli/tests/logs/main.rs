@@ -383,14 +383,14 @@ fn a_start_that_failed_after_it_had_bound_left_a_log_behind() {
 fn pipe() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&path);
     (directory, path)
+}
+
+#[track_caller]
+fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
 }
 
 #[test]

@@ -19,7 +19,21 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        Self::run(&mut Command::new(env!("CARGO_BIN_EXE_ftpdlib")), options)
+    }
+
+    /// Starts it with little room in each file, in the shell's unit: 512 or 1024 bytes.
+    pub(crate) fn start_with_room(units: u32, options: &[&str]) -> Self {
+        let limit = format!("ulimit -f {units} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        Self::run(
+            command.args(["-c", &limit, env!("CARGO_BIN_EXE_ftpdlib")]),
+            options,
+        )
+    }
+
+    fn run(program: &mut Command, options: &[&str]) -> Self {
+        let mut child = program
             .args(["-i", "127.0.0.1", "-p", "0", "-D", "-w"])
             .args(options)
             .env_remove("RUST_LOG")

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::client::Client;
 use crate::program::Program;
-use crate::{fetch, home, pipe};
+use crate::{fetch, home, make_pipe, pipe};
 
 /// The lines of a transfer log, once there are `count`.
 #[track_caller]
@@ -92,6 +92,87 @@ fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
     program.signal("HUP");
     program.wait_for("configuration read again");
     client.expect("QUIT", "221");
+}
+
+#[test]
+fn only_its_session_waits_for_a_log_that_is_a_pipe() {
+    let (_directory, path) = pipe();
+    let mut both = File::options().read(true).write(true).open(&path).unwrap();
+    let mut read = [0; 65_536];
+    both.write_all(&read).unwrap();
+    let home = home();
+    let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
+    let program = Program::start(&["-d", home, "--xferlog", path]);
+    let mut other = Client::login(program.address);
+    let mut client = Client::login(program.address);
+    fetch(&mut client, "a b");
+    // Without a reader, the line is lost in two seconds.
+    other.expect("NOOP", "200");
+    both.read_exact(&mut read).unwrap();
+    client.expect("NOOP", "200");
+    let count = both.read(&mut read).unwrap();
+    let line = String::from_utf8_lossy(&read[..count]);
+    assert!(line.ends_with(" ftp 0 * c\n"), "{line}");
+}
+
+#[test]
+fn a_log_may_become_a_pipe_and_a_file_again() {
+    let home = home();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let (home, path) = (home.path().to_str().unwrap(), log.to_str().unwrap());
+    let mut program = Program::start(&["-d", home, "--xferlog", path]);
+    let mut client = Client::login(program.address);
+    let mut add_line = || {
+        fetch(&mut client, "a b");
+        // The next reply waits for the line.
+        client.expect("NOOP", "200");
+    };
+    add_line();
+    log_lines(&log, 1);
+    fs::remove_file(&log).unwrap();
+    make_pipe(&log);
+    let mut both = File::options().read(true).write(true).open(&log).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    add_line();
+    add_line();
+    let mut read = [0; 4096];
+    let count = both.read(&mut read).unwrap();
+    let lines = String::from_utf8_lossy(&read[..count]);
+    assert_eq!(lines.matches(" ftp 0 * c\n").count(), 2, "{lines}");
+    fs::remove_file(&log).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    add_line();
+    log_lines(&log, 1);
+}
+
+#[test]
+fn a_line_that_a_full_file_cut_is_ended_before_the_next_one() {
+    let home = home();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let (home, path) = (home.path().to_str().unwrap(), log.to_str().unwrap());
+    let mut program = Program::start_with_room(2, &["-d", home, "--xferlog", path]);
+    let mut client = Client::login(program.address);
+    let full = loop {
+        let before = log.metadata().unwrap().len();
+        fetch(&mut client, "a b");
+        client.expect("NOOP", "200");
+        let text = fs::read_to_string(&log).unwrap();
+        if !text.ends_with('\n') || text.len() as u64 == before {
+            break text;
+        }
+    };
+    program.wait_for(&format!("cannot write to {path}: File too large"));
+    let emptied = File::options().write(true).open(&log).unwrap();
+    emptied.set_len(0).unwrap();
+    fetch(&mut client, "a b");
+    client.expect("NOOP", "200");
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text.starts_with('\n'), !full.ends_with('\n'), "{text:?}");
+    assert!(text.ends_with(" ftp 0 * c\n"), "{text:?}");
 }
 
 #[test]

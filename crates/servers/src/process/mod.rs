@@ -25,6 +25,8 @@ pub use ftpdlib_sys::check_writable;
 /// Must be called before the server starts threads. A client on the same machine can then finish
 /// what it was about to send, so the loop finds more to do per turn.
 pub use ftpdlib_sys::interrupt_nobody;
+/// For a program that writes to log files, and must know for which of them it needs a thread.
+pub use ftpdlib_sys::is_local_file;
 /// For a program with settings that only root may use.
 pub use ftpdlib_sys::is_root;
 /// For a program that sends downloads over TLS. Must be called before it has threads; it matters
