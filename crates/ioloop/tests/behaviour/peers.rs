@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -78,7 +79,12 @@ fn acceptors_of_one_listener_share_its_clients() {
     let mut loops = [(); 2].map(|()| TestLoop::new());
     let accepted = [0, 1].map(|number| share(&mut loops[number], copy(), 2 + number));
     let addr = listener.local_addr().unwrap();
-    let _clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
+    let clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
+    let waiting = || ftpdlib_sys::waiting_clients(listener.as_fd());
+    // A client may be connected before it is in the queue.
+    while waiting().is_ok_and(|waiting| waiting < clients.len()) {
+        thread::yield_now();
+    }
     for io_loop in &mut loops {
         io_loop.turn(Some(LONG)).unwrap();
     }
