@@ -328,7 +328,7 @@ fn the_lines_of_many_clients_that_took_long_were_all_served_in_each_turn() {
     let have = |reply| move |(_, got): &(TcpStream, String)| got.contains(reply);
     while !clients.iter().all(have("\n221 ")) {
         let all_go_on = clients.iter().all(have("\n230 "));
-        events.turn(Some(Duration::from_millis(10))).unwrap();
+        events.turn(Some(MOMENT)).unwrap();
         let served = clients.iter_mut().filter_map(|(client, got)| {
             let before = got.len();
             // It would block at the end of what has come.
