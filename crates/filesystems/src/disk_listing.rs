@@ -86,7 +86,7 @@ impl Listing for DiskListing {
 
     fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
         let target = read_link_at(self.reader.as_fd(), single(name)?)?;
-        self.jail.shown_target(target, &self.path)
+        self.jail.shown_target(target, self.reader.as_fd())
     }
 }
 

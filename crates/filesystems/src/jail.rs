@@ -1,5 +1,6 @@
 //! The one place where paths become descriptors.
 
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use ftpdlib_sys::{
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
 use crate::root::Root;
+use crate::trail::MOST_ENTERED;
 use crate::walk::Walk;
 
 /// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways give the same results,
@@ -195,18 +197,39 @@ impl Jail {
             .is_ok()
     }
 
-    /// `target`, the text of a link in the directory `dir`, as a client may see it.
+    /// `target`, the text of a link in the open directory `dir`, as a client may see it.
     pub(crate) fn shown_target(
         &self,
         target: Vec<u8>,
-        dir: &VirtualPath,
+        dir: BorrowedFd<'_>,
     ) -> Result<Vec<u8>, FilesystemError> {
-        if split(&target).any(|part| part == b"..") {
-            // `..` climbs from where the directory is, not from the name by which it was reached.
-            let dir = self.canonical(dir.relative())?;
-            return self.root.home.shown_target(target, &dir);
+        // Only `..` can climb out of the home, and it climbs from where the directory is now, not
+        // from the path by which it was opened.
+        let depth = match split(&target).any(|part| part == b"..") {
+            true => self.depth(dir)?,
+            false => 0,
+        };
+        self.root.home.shown_target(target, depth)
+    }
+
+    /// How many levels below the home `dir` is.
+    fn depth(&self, dir: BorrowedFd<'_>) -> Result<usize, FilesystemError> {
+        let home = identity(self.root.dir())?;
+        let mut place = identity(dir)?;
+        let mut above: Option<OwnedFd> = None;
+        for depth in 0..MOST_ENTERED {
+            if place == home {
+                return Ok(depth);
+            }
+            let here = above.as_ref().map_or(dir, AsFd::as_fd);
+            let next = open_at(here, b"..", OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
+            let below = mem::replace(&mut place, identity(next.as_fd())?);
+            if place == below {
+                break;
+            }
+            above = Some(next);
         }
-        self.root.home.shown_target(target, dir)
+        Err(ErrorKind::OutsideHome.into())
     }
 
     /// Returns `path` with the links on the way resolved; its last component is kept, even if it is
@@ -292,6 +315,12 @@ impl Jail {
             Resolver::Walk => walk,
         }
     }
+}
+
+/// The device and the inode number of an open directory, which no other directory has meanwhile.
+fn identity(dir: BorrowedFd<'_>) -> Result<(u64, u64), FilesystemError> {
+    let facts = stat_descriptor(dir)?;
+    Ok((facts.device, facts.inode))
 }
 
 /// How often `openat2` is tried before the walk is used: the call gives up whenever something is

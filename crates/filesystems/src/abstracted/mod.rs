@@ -221,8 +221,7 @@ impl Filesystem for AbstractedFs {
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
         let (parent, name) = self.jail.parent(path)?;
         let target = read_link_at(parent.as_fd(), name)?;
-        let dir = path.parent().unwrap_or_else(VirtualPath::root);
-        self.jail.shown_target(target, &dir)
+        self.jail.shown_target(target, parent.as_fd())
     }
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {

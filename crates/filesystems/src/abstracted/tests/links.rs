@@ -25,6 +25,38 @@ fn no_target_of_a_link_names_the_outside() {
     }
 }
 
+#[test]
+fn a_directory_moved_up_during_its_listing_showed_names_outside() {
+    let scene = Scene::new();
+    scene.link("../../f", "d/e/back");
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        let listing = fs.list(&path("/d/e")).unwrap();
+        assert_eq!(listing.readlink(b"back").unwrap(), b"../../f");
+        fs.rename("/d/e", "/e").unwrap();
+        // Another directory where the listed one was.
+        fs.mkdir("/d/e").unwrap();
+        assert_eq!(
+            kind(listing.readlink(b"back")),
+            Some(ErrorKind::OutsideHome)
+        );
+        fs.rmdir("/d/e").unwrap();
+        fs.rename("/e", "/d/e").unwrap();
+    }
+}
+
+#[test]
+fn a_directory_moved_out_of_the_home_shows_no_link_that_climbs() {
+    let scene = Scene::new();
+    scene.link("../f", "d/e/back");
+    let listing = scene.open(RESOLVERS[0]).list(&path("/d/e")).unwrap();
+    fs::rename(scene.home("d/e"), scene.home("../outside/e")).unwrap();
+    assert_eq!(
+        kind(listing.readlink(b"back")),
+        Some(ErrorKind::OutsideHome)
+    );
+}
+
 /// Checks that all operations that only look at `name` are refused with `expected`.
 #[track_caller]
 fn check_refused(scene: &Scene, name: &str, expected: ErrorKind) {
