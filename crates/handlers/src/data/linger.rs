@@ -215,3 +215,77 @@ impl Linger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::thread;
+
+    use ftpdlib_ioloop::{Flow, Handler, IoLoop, Ready};
+
+    use super::*;
+    use crate::testing::sockets;
+
+    /// What a closing session finds out about the data connection of a download that never had to
+    /// wait: whether it must be held, and whether the loop reports its end.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    struct Found {
+        held: bool,
+        reported: bool,
+    }
+
+    struct Closing {
+        stream: Option<TcpStream>,
+        found: Rc<Cell<Option<Found>>>,
+    }
+
+    impl Handler for Closing {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+            let stream = cx.register_deferred(stream, Interest::NONE)?;
+            let mut linger = Linger::after_download(stream, cx);
+            self.found.set(Some(Found {
+                held: linger.wait(cx),
+                reported: linger.stream.is_registered(),
+            }));
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+    }
+
+    fn find(stream: TcpStream) -> Option<Found> {
+        let found = Rc::default();
+        let closing = Closing {
+            stream: Some(stream),
+            found: Rc::clone(&found),
+        };
+        IoLoop::new().unwrap().add(Box::new(closing)).unwrap();
+        found.get()
+    }
+
+    #[test]
+    fn a_closing_session_waits_only_for_a_client_that_has_not_closed_its_side() {
+        let (client, stream) = sockets();
+        let waits = Found {
+            held: true,
+            reported: true,
+        };
+        assert_eq!(find(stream), Some(waits));
+        drop(client);
+
+        let (client, stream) = sockets();
+        drop(client);
+        while stream.peek(&mut [0]).is_err() {
+            thread::yield_now();
+        }
+        let closes = Found {
+            held: false,
+            reported: false,
+        };
+        assert_eq!(find(stream), Some(closes));
+    }
+}
