@@ -1,26 +1,27 @@
-//! Files of the disk that are open for reading or writing.
+//! Uploads to the disk.
 
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, is_root, open_at,
-    random_number, stat_at, stat_descriptor, touch, unlink_at,
+    FileStat, OpenFlags, Storage, close, is_root, open_at, random_number, stat_descriptor, touch,
 };
 
+use super::content::{ContentId, FACTS_HOLD, LookedUp, Pending};
+use super::created::Created;
+use super::regular;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{DRAFT_MODE, WriteMode};
 use crate::jail::Jail;
-use crate::transfer_file::{ReadFile, WriteFile};
+use crate::transfer_file::WriteFile;
 
 /// `NON_BLOCK` avoids waiting for the other end of a FIFO, and has no effect on a regular file.
-const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
 const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// The permission bits of a new file, before the umask is applied.
@@ -32,84 +33,6 @@ const RUNS_AS_OWNER: u32 = 0o6000;
 /// Whether a file with this mode runs as its owner or group: set-group-ID counts only for programs.
 const fn runs_as_owner(mode: u32) -> bool {
     mode & 0o4000 != 0 || mode & 0o2010 == 0o2010
-}
-
-/// How long facts that were looked up for a file open for writing remain good enough.
-const FACTS_HOLD: Duration = Duration::from_millis(50);
-
-#[derive(Debug)]
-pub(crate) struct DiskReadFile {
-    file: File,
-    size: u64,
-    offset: u64,
-    mode: u32,
-    local: bool,
-}
-
-impl DiskReadFile {
-    pub(crate) fn open(
-        jail: &Jail,
-        path: &VirtualPath,
-        offset: u64,
-    ) -> Result<Self, FilesystemError> {
-        let file = jail.open(path, READ, 0)?;
-        let facts = regular(&file)?;
-        if offset > facts.size {
-            return Err(ErrorKind::OffsetPastEnd.into());
-        }
-        Ok(Self {
-            local: jail.storage(file.as_fd(), &facts) != Storage::Remote,
-            file: file.into(),
-            size: facts.size,
-            offset,
-            mode: facts.mode,
-        })
-    }
-
-    pub(crate) fn into_file(self) -> File {
-        self.file
-    }
-}
-
-impl ReadFile for DiskReadFile {
-    /// Reads at the offset, not at the position of the descriptor, so that opening at an offset
-    /// costs no seek.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        // The file was empty when it was opened and has grown since. A file that the kernel makes
-        // up (procfs) keeps reporting that it is empty.
-        if count > 0 && self.size == 0 && self.file.metadata()?.len() > 0 {
-            return Ok(0);
-        }
-        self.offset += count as u64;
-        // A file that the kernel makes up was not truncated: it never had that size. For any other
-        // file, its size now proves nothing: the file may have been empty at the read and written
-        // again since.
-        if count == 0
-            && self.offset < self.size
-            && !buffer.is_empty()
-            && is_made_up(self.file.as_fd())
-        {
-            self.size = self.offset;
-        }
-        Ok(count)
-    }
-
-    fn size(&self) -> Option<u64> {
-        Some(self.size)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.local.then(|| self.file.as_fd())
-    }
-
-    fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    fn mode(&self) -> Option<u32> {
-        Some(self.mode)
-    }
 }
 
 #[derive(Debug)]
@@ -388,119 +311,9 @@ impl WriteFile for DiskWriteFile {
     }
 }
 
-/// The facts of a file at some time.
-#[derive(Clone, Copy, Debug)]
-struct LookedUp {
-    at: Instant,
-    size: u64,
-    removed: bool,
-    /// Whether freeing the content may wait for the disk.
-    unwritten: bool,
-}
-
-impl LookedUp {
-    fn new(facts: &FileStat, storage: Storage) -> Self {
-        Self {
-            at: Instant::now(),
-            size: facts.size,
-            removed: facts.links == 0,
-            unwritten: facts.is_unwritten(storage),
-        }
-    }
-}
-
-/// What an upload does to existing content with its first byte, or when it is complete. An upload
-/// that breaks off before leaves the content alone.
-#[derive(Debug)]
-enum Pending {
-    Nothing,
-    /// Only the time of an empty file changes. This shows the upload that created the file that the
-    /// file is no longer its own.
-    Touch,
-    /// The content is removed if it is still the same. Otherwise the file has been written to
-    /// since: after a lost connection, a client has tried again, and the rest of its first upload
-    /// arrives late. It is then written over what is there, as on servers that empty a file at
-    /// STOR.
-    Clear(ContentId),
-}
-
-/// Distinguishes the successive contents of a file by size and time of the last modification.
-#[derive(Clone, Copy, Debug)]
-struct ContentId {
-    size: u64,
-    modified: [i64; 2],
-}
-
-impl ContentId {
-    const fn of(facts: &FileStat) -> Self {
-        let [seconds, nanoseconds, ..] = facts.changed;
-        Self {
-            size: facts.size,
-            modified: [seconds, nanoseconds],
-        }
-    }
-
-    /// Whether `facts` are those of the same content. Writing sets the modification time and the
-    /// status time of a file to the same value; if they differ, a client or a program has set the
-    /// modification time.
-    fn is_of(self, facts: &FileStat) -> bool {
-        let [seconds, nanoseconds, status @ ..] = facts.changed;
-        let modified = [seconds, nanoseconds];
-        self.size == facts.size && (self.modified == modified || modified != status)
-    }
-}
-
-/// A file that this upload has created, and that is still empty.
-#[derive(Debug)]
-struct Created {
-    jail: Arc<Jail>,
-    changed: [i64; 4],
-}
-
-impl Created {
-    /// Remembers a new file by its facts.
-    fn new(jail: &Arc<Jail>, facts: &FileStat) -> Self {
-        Self {
-            jail: Arc::clone(jail),
-            changed: facts.changed,
-        }
-    }
-
-    /// Removes `file` again, unless it was changed since or may be about to be: another upload may
-    /// have opened it by now. The file also stays while a program, such as a backup, only reads it,
-    /// and if its users cannot be determined.
-    ///
-    /// Meanwhile, this server's attempts to open the file fail as busy. Other programs wait, unless
-    /// they ask not to, and then have the removed file open.
-    fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
-        let Ok(_claim) = Claim::new(file.as_fd()) else {
-            return Ok(());
-        };
-        let facts = stat_descriptor(file.as_fd())?;
-        if facts.size > 0 || facts.changed != self.changed {
-            return Ok(());
-        }
-        let (parent, name) = self.jail.parent(path)?;
-        let there = stat_at(parent.as_fd(), name)?;
-        if (there.device, there.inode) == (facts.device, facts.inode) {
-            unlink_at(parent.as_fd(), name)?;
-        }
-        Ok(())
-    }
-}
-
 /// Sets the mode by `fchmod`, which every kernel has, unlike what descriptors with `O_PATH` need.
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode & 0o7777))
-}
-
-fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {
-    let facts = stat_descriptor(file.as_fd())?;
-    match facts.kind {
-        EntryKind::File => Ok(facts),
-        EntryKind::Directory => Err(ErrorKind::IsADirectory.into()),
-        EntryKind::Symlink | EntryKind::Other => Err(ErrorKind::NotARegularFile.into()),
-    }
 }
 
 /// With two thousand million names to choose from, more tries would mean that something else is
@@ -521,6 +334,7 @@ fn random_name() -> [u8; 6] {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::jail::Resolver;
