@@ -26,7 +26,7 @@ pub(crate) struct ClientChurn {
     clients: usize,
     /// Clients accepted since then.
     accepted: usize,
-    /// The share of clients assumed to stay: a denominator and a numerator.
+    /// The share of clients assumed to stay: a denominator, never 0, and a numerator.
     stay: (usize, usize),
 }
 
@@ -55,10 +55,11 @@ impl ClientChurn {
             let seen = self.clients + self.accepted;
             let left = seen.saturating_sub(clients);
             let idle = idle();
-            self.stay = if elapsed > 2 * PERIOD || has_idle_processor(self.idle, idle, elapsed) {
-                ALL
-            } else {
+            let is_known = seen > 0 && elapsed <= 2 * PERIOD;
+            self.stay = if is_known && !has_idle_processor(self.idle, idle, elapsed) {
                 (seen, seen - left)
+            } else {
+                ALL
             };
             (self.since, self.idle, self.clients, self.accepted) = (now, idle, clients, 0);
         }
@@ -126,6 +127,8 @@ mod tests {
             (16, 400, 400, ms(50), ms(37), 0),
             (16, 400, 400, ms(50), ms(38), 16),
             (16, 400, 400, ms(50), ms(90), 16),
+            // Without clients, there is no share of them.
+            (0, 0, 0, ms(50), ms(10), 0),
             // The period is too long: no client has come for a while.
             (16, 400, 400, ms(101), ms(10), 16),
         ];
