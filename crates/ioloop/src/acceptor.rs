@@ -77,6 +77,7 @@ impl Acceptor {
     /// Shares the clients with other processes that accept from the same listener. Whenever clients
     /// are waiting, `quota` says how many of them to accept now. The rest are left to the other
     /// processes; clients still waiting after 5 ms are accepted all the same.
+    #[must_use]
     pub fn sharing(mut self, quota: impl FnMut(&TcpListener) -> usize + 'static) -> Self {
         self.quota = Some(Box::new(quota));
         self

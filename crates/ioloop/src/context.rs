@@ -462,7 +462,7 @@ impl<'a> Context<'a> {
         self.io_loop.leave_sources_to_parent()
     }
 
-    /// Makes the loop's `run` return after this turn.
+    /// Makes the loop's `run` return after this turn, as [`LoopHandle::stop`] does.
     pub fn stop(&mut self) {
         self.io_loop.remote.request_stop();
     }

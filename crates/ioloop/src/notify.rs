@@ -37,7 +37,9 @@ impl LoopHandle {
         Self { remote }
     }
 
-    /// Makes the loop's `run` return after its current turn, or at once if it is not running yet.
+    /// Makes the loop's `run` return after its current turn, or at once if it is not running yet:
+    /// the request waits for the next `run`. [`IoLoop::turn`](crate::IoLoop::turn) takes no notice
+    /// of it.
     pub fn stop(&self) {
         self.remote.request_stop();
         self.remote.call_waker();

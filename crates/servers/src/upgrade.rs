@@ -39,6 +39,7 @@ use crate::process::is_root;
 /// let options = ServeOptions::default().upgrade(upgrade);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use = "it has to be given to a server's options"]
 pub struct Upgrade {
     program: PathBuf,
     arguments: Vec<OsString>,

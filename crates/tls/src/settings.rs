@@ -63,6 +63,7 @@ pub enum ClientCertificate {
 /// assert!(matches!(missing, Err(TlsError::Unreadable { .. })));
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "it has to be built"]
 pub struct TlsSettings {
     certfile: Option<PathBuf>,
     keyfile: Option<PathBuf>,
